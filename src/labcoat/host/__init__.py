@@ -1,0 +1,1 @@
+"""Where things run: sandbox, supervisor, CPU accounting, facts."""

@@ -1,0 +1,1 @@
+"""What happened: append-only record of every study."""

@@ -1,0 +1,1 @@
+"""The procedure: schedule, trial, experiment, baseline."""

@@ -1,0 +1,1 @@
+"""What the stack endures: workloads, arrival plans, generators, the honesty verdict."""

@@ -1,0 +1,1 @@
+"""What we tell: findings in every form, from the journal alone."""

@@ -1,0 +1,1 @@
+"""App servers, one file each."""

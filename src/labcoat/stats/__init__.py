@@ -1,0 +1,1 @@
+"""Pure statistics: Sample -> Effect and Verdict."""

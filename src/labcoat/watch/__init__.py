@@ -1,0 +1,1 @@
+"""After the lab: checks, runbooks, actions."""
