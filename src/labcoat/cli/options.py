@@ -1,0 +1,59 @@
+"""What commands share: ``--study``, ``--json``, and the one JSON document."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from labcoat.model.study import Study
+
+Decorated = TypeVar("Decorated", bound=Callable[..., Any])
+
+DOCUMENT_PRINTED = "labcoat.document_printed"
+
+
+def study_option(command: Decorated) -> Decorated:
+    """``--study FILE``, given to the command as ``study_file: Path | None``."""
+    return click.option(
+        "--study",
+        "study_file",
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        help="The study file.  [default: labcoat.toml, here or in the nearest folder above]",
+    )(command)
+
+
+def json_option(command: Decorated) -> Decorated:
+    """``--json``, given to the command as ``as_json: bool``."""
+    return click.option(
+        "--json",
+        "as_json",
+        is_flag=True,
+        help="Print one JSON document on standard output, and nothing else there.",
+    )(command)
+
+
+def open_study(study_file: Path | None) -> Study:
+    """The study that ``--study`` names, or the nearest one. Raises: UsageError."""
+    from labcoat.lab.study_file import find_study, read_study
+
+    return read_study(find_study(Path.cwd()) if study_file is None else study_file)
+
+
+def print_document(document: Mapping[str, object]) -> None:
+    """Print the one JSON document of ``--json``.
+
+    Numbers that JSON cannot say (NaN, infinity) are refused: say null instead.
+    Raises: ValueError for such a number, RuntimeError for a second document.
+    """
+    context = click.get_current_context()
+    if context.meta.get(DOCUMENT_PRINTED):
+        raise RuntimeError("a command prints one JSON document")
+    text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
+    context.meta[DOCUMENT_PRINTED] = True
+    click.echo(text)
