@@ -1,0 +1,60 @@
+"""What the lab tells while it works: frozen facts for whoever listens.
+
+The lab never prints. Events are for display; nothing that matters hangs on one, and
+whatever an event tells of has been committed to the journal before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhaseStarted:
+    """A phase began. ``expected_s``: how long it should take."""
+
+    name: str
+    expected_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhaseFinished:
+    """A phase ended; ``summary`` is one line for a person."""
+
+    name: str
+    summary: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ComponentUp:
+    """A component serves."""
+
+    name: str
+    arm: str
+    version: str
+    pid: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SliceMeasured:
+    """A slice is in the journal. ``done`` of ``total`` slices of the phase."""
+
+    phase: str
+    done: int
+    total: int
+    throughput_per_s: float
+    latency_p99_s: float
+    steal_ratio: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BlockVoided:
+    """A block is void and will be measured again with a new coin."""
+
+    index: int
+    reason: str
+
+
+Event = PhaseStarted | PhaseFinished | ComponentUp | SliceMeasured | BlockVoided
+Listener = Callable[[Event], None]

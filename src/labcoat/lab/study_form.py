@@ -1,0 +1,334 @@
+"""The shape of a study file: one pydantic field per key, from which its reference derives.
+
+Checks each key by itself, with the file's folder as context; what concerns several keys
+is checked in ``study_file``.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+)
+from pydantic_core import PydanticCustomError
+
+from labcoat.model.metric import METRICS
+from labcoat.model.variant import Level
+
+_TARGET = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
+_ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_FILE_PLACEHOLDER = re.compile(r"(?<!\{)\{file:([^{}]+)\}")
+PLACEHOLDER = re.compile(r"(?<!\{)\{([A-Za-z_][\w.]*(?::\w*)?)\}(?!\})")
+MAX_BODY_BYTES = 16 * 1024 * 1024
+
+
+def wrong(message: str) -> PydanticCustomError:
+    """A mistake in our own words."""
+    return PydanticCustomError("labcoat", "{message}", {"message": message})
+
+
+def in_folder(info: ValidationInfo, name: str) -> Path:
+    """A path of the file, from the file's folder. Symbolic links stay what they are."""
+    root: Path = info.context
+    return Path(os.path.abspath(root / Path(name).expanduser()))  # noqa: PTH100  keeps links
+
+
+def existing_file(name: str, info: ValidationInfo) -> str:
+    path = in_folder(info, name)
+    if not path.exists():
+        raise wrong(f"there is no file {path}")
+    if not path.is_file():
+        raise wrong(f"{path} is not a file")
+    if not os.access(path, os.R_OK):
+        raise wrong(f"{path} may not be read")
+    return name
+
+
+def existing_folder(name: str, info: ValidationInfo) -> str:
+    path = in_folder(info, name)
+    if not path.is_dir():
+        raise wrong(f"there is no folder {path}")
+    return name
+
+
+def find_program(name: str, root: Path) -> Path | None:
+    """The program that a path (from the folder) or a bare name (from PATH) means."""
+    if "/" not in name:
+        found = shutil.which(name)
+        return None if found is None else Path(found)
+    path = Path(os.path.abspath(root / Path(name).expanduser()))  # noqa: PTH100  keeps links
+    return path if path.is_file() and os.access(path, os.X_OK) else None
+
+
+def existing_program(name: str, info: ValidationInfo) -> str:
+    if find_program(name, info.context) is None:
+        place = "on PATH" if "/" not in name else f"at {in_folder(info, name)}"
+        raise wrong(f"there is no program {name} {place}")
+    return name
+
+
+def is_target(target: str) -> str:
+    if target.endswith("()"):
+        raise wrong(
+            f"{target!r} is a factory; name a module that has called it "
+            f'(wsgi.py: app = create_app(); then "wsgi:app")'
+        )
+    if _TARGET.fullmatch(target) is None:
+        raise wrong(f'expected "module:callable", got {target!r}')
+    return target
+
+
+def is_env_name(name: str) -> str:
+    if _ENV_NAME.fullmatch(name) is None:
+        raise wrong(f"{name!r} cannot be the name of an environment variable")
+    return name
+
+
+def is_env_value(value: str) -> str:
+    """Known placeholders only; the message names the placeholder, never the value."""
+    for name in PLACEHOLDER.findall(value):
+        kind, _, variable = name.partition(":")
+        if kind == "env" and variable:
+            if variable not in os.environ:
+                raise wrong(f"{{env:{variable}}}: the variable {variable} is not set here")
+        elif name != "database.url":
+            raise wrong(
+                f"unknown placeholder {{{name}}}; known are {{database.url}} and {{env:NAME}}, "
+                f"and {{{{{name}}}}} means the text {{{name}}}"
+            )
+    if "\0" in value:
+        raise wrong("an environment variable cannot hold a NUL character")
+    return value
+
+
+def is_seed_word(word: str) -> str:
+    for name in PLACEHOLDER.findall(word):
+        if name not in {"python", "database.url"}:
+            raise wrong(f"unknown placeholder {{{name}}}; known are {{python}} and {{database.url}}")
+    return word
+
+
+def is_level(level: object) -> object:
+    if not isinstance(level, str | int | float | bool):
+        raise wrong("expected a string, a number, true or false")
+    return level
+
+
+def as_component(value: object) -> object:
+    """The short forms: the user's file, or true for none."""
+    if isinstance(value, str):
+        return {"file": value}
+    if value is True:
+        return {}
+    if not isinstance(value, dict):
+        raise wrong(
+            'expected the path of its file, true for none, or a table such as { file = "..." }'
+        )
+    return value
+
+
+def is_route(path: str, info: ValidationInfo) -> str:
+    if not path.startswith("/"):
+        raise wrong(f"a path starts with '/', got {path!r}")
+    if any(character.isspace() or ord(character) < ord(" ") for character in path):
+        raise wrong(f"a path holds no blanks (write %20), got {path!r}")
+    return has_lists(path, info)
+
+
+def has_lists(text: str, info: ValidationInfo) -> str:
+    """Every ``{file:...}`` of a request names a list that is there."""
+    for name in _FILE_PLACEHOLDER.findall(text):
+        existing_file(name, info)
+    return text
+
+
+def is_token(name: str) -> str:
+    if _TOKEN.fullmatch(name) is None:
+        raise wrong(f"{name!r} cannot be a header's name or a method")
+    return name
+
+
+def is_header_value(value: str, info: ValidationInfo) -> str:
+    if "\r" in value or "\n" in value or "\0" in value:
+        raise wrong("a header's value is one line")
+    return has_lists(value, info)
+
+
+def is_body_file(name: str, info: ValidationInfo) -> str:
+    existing_file(name, info)
+    path = in_folder(info, name)
+    if path.stat().st_size > MAX_BODY_BYTES:
+        raise wrong(f"{path} is larger than 16 MiB")
+    try:
+        has_lists(path.read_text(encoding="utf-8"), info)
+    except UnicodeDecodeError as error:
+        raise wrong(f"{path} is not UTF-8 text") from error
+    return name
+
+
+def as_statuses(value: object) -> object:
+    return [value] if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def is_objective(name: str) -> str:
+    names = [metric.name for metric in METRICS]
+    if name not in names:
+        raise wrong(f"unknown metric {name!r}; known are {', '.join(names)}")
+    return name
+
+
+ProgramName = Annotated[str, AfterValidator(existing_program)]
+FileName = Annotated[str, AfterValidator(existing_file)]
+Status = Annotated[int, Field(ge=100, le=599)]
+
+
+class Form(BaseModel):
+    """A table of the file: nothing unknown, nothing coerced."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class AppForm(Form):
+    """The app: exactly one of ``wsgi`` and ``asgi``."""
+
+    wsgi: Annotated[str, AfterValidator(is_target)] | None = Field(
+        None, description='The WSGI app, as `"module:callable"`.'
+    )
+    asgi: Annotated[str, AfterValidator(is_target)] | None = Field(
+        None, description='The ASGI app, as `"module:callable"`.'
+    )
+    directory: Annotated[str, AfterValidator(existing_folder)] = Field(
+        ".", description="The app's folder: working directory, and first on the import path."
+    )
+    python: ProgramName | None = Field(
+        None,
+        description=(
+            "The interpreter that has the app's packages. Default: `.venv/bin/python` or "
+            "`venv/bin/python` in the file's folder, else labcoat's own."
+        ),
+    )
+    env: dict[
+        Annotated[str, AfterValidator(is_env_name)], Annotated[str, AfterValidator(is_env_value)]
+    ] = Field(
+        {},
+        description=(
+            "The app's environment. `{database.url}` becomes the database's URL, `{env:NAME}` "
+            "the variable NAME of your own environment (for secrets); `{{name}}` is the text "
+            "`{name}`."
+        ),
+    )
+    seed: Annotated[list[Annotated[str, AfterValidator(is_seed_word)]], Field(min_length=1)] | None = (
+        Field(
+            None,
+            description=(
+                "The command that fills the database, once, as a list of words; `{python}` is "
+                "the app's interpreter. It sees the app's environment."
+            ),
+        )
+    )
+
+
+class ComponentForm(Form):
+    """One component; a string is short for ``file``, true for an empty table."""
+
+    file: FileName | None = Field(None, description="Your own file for this component.")
+    options: dict[str, Annotated[Any, AfterValidator(is_level)]] = Field(
+        {}, description="Settings in the component's own spelling, for those without a file."
+    )
+    binary: ProgramName | None = Field(
+        None, description="The program to start. Default: from PATH, else labcoat's own copy."
+    )
+
+
+class ExpectForm(Form):
+    """What a right answer looks like."""
+
+    status: Annotated[list[Status], BeforeValidator(as_statuses)] = Field(
+        [], description="The accepted status codes. Default: any below 400."
+    )
+    contains: str | None = Field(None, description="Text that the body must hold.")
+    min_bytes: int = Field(0, ge=0, description="The least size of the body, in bytes.")
+
+
+class RequestForm(Form):
+    """One kind of request of the mix."""
+
+    path: Annotated[str, AfterValidator(is_route)] = Field(
+        description=(
+            "Path and query. Placeholders: `{1..500}` a whole number, `{uuid}`, "
+            "`{file:ids.txt}` a line of a file, `{a|b|c}` one of the words; `{{` and `}}` are braces."
+        )
+    )
+    method: Annotated[str, AfterValidator(is_token)] = Field("GET", description="The method.")
+    weight: float = Field(
+        1.0, gt=0, allow_inf_nan=False, description="The relative share of the mix."
+    )
+    name: Annotated[str, Field(min_length=1)] | None = Field(
+        None, description="The route's name in reports. Default: method and path."
+    )
+    headers: dict[
+        Annotated[str, AfterValidator(is_token)], Annotated[str, AfterValidator(is_header_value)]
+    ] = Field({}, description="Headers to send; values may hold placeholders.")
+    body: Annotated[str, AfterValidator(has_lists)] | None = Field(
+        None, description="The body to send; may hold placeholders."
+    )
+    body_file: Annotated[str, AfterValidator(is_body_file)] | None = Field(
+        None, description="A file that holds the body, instead of `body`."
+    )
+    expect: ExpectForm = Field(ExpectForm(), description="What a right answer looks like.")
+
+
+class WorkloadForm(Form):
+    """What the stack endures."""
+
+    users: int = Field(
+        32, ge=1, le=10_000, description="How many users the saturation load has (closed loop)."
+    )
+    cookies: bool = Field(True, description="Whether each user keeps the cookies it is given.")
+    requests: list[RequestForm] = Field(min_length=1, description="The mix of requests.")
+
+
+class SettingsForm(Form):
+    """The table ``[study]``: how labcoat decides."""
+
+    objective: Annotated[str, AfterValidator(is_objective)] = Field(
+        "throughput", description="The metric to improve."
+    )
+    margin: float = Field(
+        0.02, gt=0, lt=1, description="The smallest effect worth having, a ratio: 0.02 is 2 %."
+    )
+    seed: int = Field(1, ge=0, lt=2**63, description="The seed of every random draw.")
+    ready_timeout_s: float = Field(
+        30.0, gt=0, le=3600, description="How long a component may take to boot, in seconds."
+    )
+    request_timeout_s: float = Field(
+        30.0, gt=0, le=3600, description="How long one request may take, in seconds."
+    )
+
+
+class StudyForm(Form):
+    """The whole file."""
+
+    name: Annotated[str, Field(min_length=1, max_length=64)] | None = Field(
+        None, description="The study's name. Default: the name of the file's folder."
+    )
+    app: AppForm = Field(description="The app.")
+    stack: dict[str, Annotated[ComponentForm, BeforeValidator(as_component)]] = Field(
+        description="The components around the app."
+    )
+    workload: WorkloadForm = Field(description="What the stack endures.")
+    study: SettingsForm = Field(SettingsForm(), description="How labcoat decides.")
+
+
+LevelOptions = tuple[tuple[str, Level], ...]

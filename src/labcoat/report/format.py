@@ -1,0 +1,73 @@
+"""Numbers as people read them. The only room that turns seconds into milliseconds."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+
+def seconds(value: float) -> str:
+    """A duration in the unit that suits it: ``850 µs``, ``12.3 ms``, ``1.20 s``."""
+    if not math.isfinite(value):
+        return "∞"
+    for unit, scale in (("µs", 1e6), ("ms", 1e3)):
+        if abs(value) < 0.9995 * 1e3 / scale:
+            return f"{three_digits(value * scale)} {unit}"
+    return f"{three_digits(value)} s"
+
+
+def clock(value: float) -> str:
+    """A duration as minutes and seconds: ``4:05``."""
+    minutes, rest = divmod(round(value), 60)
+    return f"{minutes}:{rest:02d}"
+
+
+def three_digits(value: float) -> str:
+    """Three digits that count: ``0.123``, ``1.23``, ``12.3``, ``123``, ``12,345``."""
+    size = abs(value)
+    decimals = 0 if size >= 99.95 else 1 if size >= 9.995 else 2 if size >= 0.9995 else 3
+    return f"{value:,.{decimals}f}"
+
+
+def rate(value: float) -> str:
+    """Requests per second, without the unit."""
+    return f"{value:,.0f}" if abs(value) >= 99.5 else three_digits(value)
+
+
+def percent(ratio: float, *, signed: bool = False) -> str:
+    """A ratio as percent with the digits that count: ``2.1 %``, ``41 %``, ``+0.4 %``."""
+    if not math.isfinite(ratio):
+        return "∞ %"
+    value = ratio * 100
+    sign = "+" if signed else ""
+    return f"{value:{sign}.0f} %" if abs(value) >= 9.95 else f"{value:{sign}.1f} %"
+
+
+def size(value: float) -> str:
+    """Bytes in the unit that suits them: ``700 kB``, ``1.2 GB`` (powers of ten)."""
+    for unit, scale in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if value >= scale:
+            return f"{three_digits(value / scale)} {unit}"
+    return f"{value:.0f} B"
+
+
+def bar(ratio: float, *, width: int = 24) -> str:
+    """A share as a bar of eighths of a cell."""
+    eighths = round(max(0.0, min(1.0, ratio)) * width * 8)
+    full, part = divmod(eighths, 8)
+    return "█" * full + (" ▏▎▍▌▋▊▉"[part] if part else "")
+
+
+def table(rows: Sequence[tuple[str, ...]], *, left: int = 1, indent: int = 2) -> list[str]:
+    """Columns in line: the first ``left`` flush left, the others flush right."""
+    if not rows:
+        return []
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    lines = []
+    for row in rows:
+        cells = [
+            cell.ljust(width) if i < left else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        lines.append((" " * indent + "  ".join(cells)).rstrip())
+    return lines

@@ -1,0 +1,89 @@
+"""The waterfall closes, and the nearest bound is named."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from labcoat.lab.attribution import Account, Demand, bottleneck, bounds, waterfall
+
+ACCOUNT = Account(
+    cores=2,
+    wall_s=10.0,
+    requests=1000,
+    layers={"nginx": 1.0, "uwsgi": 8.0, "postgres": 3.0},
+    generator_s=0.5,
+    lab_s=0.1,
+    programs_s=0.2,
+    kernel_s=0.2,
+    idle_s=6.0,
+    steal_s=1.0,
+)
+
+
+def test_the_parts_are_core_seconds_per_request_and_close() -> None:
+    fall = waterfall(ACCOUNT, server="uwsgi", call_app_cpu_s=0.006)
+    parts = {part.name: part.per_request_s for part in fall.parts}
+    assert parts["app"] == pytest.approx(0.006)
+    assert parts["uwsgi (server)"] == pytest.approx(0.002)
+    assert parts["idle"] == pytest.approx(0.006)
+    assert sum(parts.values()) == pytest.approx(0.020)
+    assert fall.closure_ratio == pytest.approx(0.0)
+    assert sum(part.share_ratio for part in fall.parts) == pytest.approx(1.0)
+
+
+def test_what_was_not_seen_shows_as_a_gap() -> None:
+    fall = waterfall(replace(ACCOUNT, idle_s=4.0), server="uwsgi", call_app_cpu_s=0.006)
+    assert fall.closure_ratio == pytest.approx(-0.1)
+
+
+def test_the_app_never_costs_more_than_the_tree_that_holds_it() -> None:
+    fall = waterfall(ACCOUNT, server="uwsgi", call_app_cpu_s=0.050)
+    parts = {part.name: part.per_request_s for part in fall.parts}
+    assert parts["app"] == pytest.approx(0.008)
+    assert parts["uwsgi (server)"] == 0.0
+
+
+DEMAND = Demand(
+    cores=2,
+    stack_cpu_s=0.004,
+    generator_cpu_s=0.001,
+    server="uwsgi",
+    server_cpu_s=0.002,
+    hold_s=0.003,
+    slots=1,
+    processes=1,
+)
+
+
+@pytest.mark.parametrize(
+    ("slots", "processes", "expected"),
+    [
+        (1, 1, [("workers", 1 / 0.003), ("cpu", 400.0)]),
+        (4, 4, [("cpu", 400.0), ("workers", 4 / 0.003)]),
+        (8, 1, [("cpu", 400.0), ("interpreter", 500.0), ("workers", 8 / 0.003)]),
+        (None, None, [("cpu", 400.0)]),
+    ],
+)
+def test_bounds_come_smallest_first(
+    slots: int | None, processes: int | None, expected: list[tuple[str, float]]
+) -> None:
+    found = bounds(replace(DEMAND, slots=slots, processes=processes))
+    assert [(each.name, each.limit_per_s) for each in found] == [
+        (name, pytest.approx(limit)) for name, limit in expected
+    ]
+
+
+def test_the_bottleneck_is_the_bound_that_was_reached() -> None:
+    sentence = bottleneck(320.0, bounds(DEMAND), idle_ratio=0.4, steal_ratio=0.0)
+    assert sentence.startswith("The app server's workers are the limit")
+    assert "96% of the bound" in sentence
+    assert "40% of the CPU was idle" in sentence
+    assert "stolen" not in sentence
+
+
+def test_throughput_far_below_every_bound_is_said_to_be_unexplained() -> None:
+    sentence = bottleneck(100.0, bounds(DEMAND), idle_ratio=0.9, steal_ratio=0.1)
+    assert sentence.startswith("No known bound explains")
+    assert "10% was stolen" in sentence
