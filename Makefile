@@ -1,0 +1,54 @@
+# What people and the continuous integration both use. Every target sets itself up.
+
+SHELL := bash
+.DEFAULT_GOAL := targets
+unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
+PYTHON_OF_PROJECT := .venv/bin/python
+TESTS :=
+
+.PHONY: targets
+targets: ## this list
+	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1\t\2/p' Makefile | expand -t 18
+
+.PHONY: setup
+setup: ## build .venv from the lock (the other targets do it themselves)
+	@PYTHON="$(PYTHON)" tools/setup
+
+.PHONY: demo
+demo: setup ## measure the bundled shop: Flask and Postgres behind nginx and uWSGI
+	@.venv/bin/labcoat baseline --study examples/shop/labcoat.toml
+
+.PHONY: test
+test: setup ## every test, with the real components
+	@$(PYTHON_OF_PROJECT) -m pytest $(TESTS)
+
+.PHONY: check
+check: setup ## style, types, layers, spelling, stale pages
+	@$(PYTHON_OF_PROJECT) tools/check.py
+
+.PHONY: fix
+fix: setup ## repair what can be repaired: format, lint, generated pages
+	@$(PYTHON_OF_PROJECT) -m ruff check --quiet --fix-only .
+	@$(PYTHON_OF_PROJECT) -m ruff format --quiet .
+	@$(PYTHON_OF_PROJECT) docs/generate.py
+
+.PHONY: bench
+bench: setup ## measure labcoat itself: the generator beside wrk, the cost of switching arms
+	@for script in benchmarks/*.py; do echo "== $$script"; $(PYTHON_OF_PROJECT) "$$script" || exit; done
+
+.PHONY: calibrate
+calibrate: setup ## simulate the rates that the method promises
+	@$(PYTHON_OF_PROJECT) -m pytest tests/calibration
+
+.PHONY: docs
+docs: setup ## write the generated pages of docs/reference
+	@$(PYTHON_OF_PROJECT) docs/generate.py
+
+.PHONY: lock
+lock: setup ## renew requirements.lock from pyproject.toml; names no registry
+	@.venv/bin/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url \
+		--all-extras --group dev pyproject.toml -o requirements.lock
+
+.PHONY: clean
+clean: ## remove what was built, the environment included
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage dist
