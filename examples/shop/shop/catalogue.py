@@ -10,6 +10,14 @@ pages = Blueprint("catalogue", __name__)
 
 PER_PAGE = 24
 
+BY_BRAND = """
+SELECT p.id, p.name, p.brand, p.price_cents, p.rating, p.stock, p.department_id
+FROM product p
+WHERE lower(p.brand) = lower(%(brand)s)
+ORDER BY p.price_cents, p.id
+LIMIT 20
+"""
+
 
 @pages.get("/")
 def home() -> str:
@@ -91,16 +99,7 @@ def product(product_id: int) -> str:
 def search() -> str:
     """The cheapest products of a brand, however its name is written."""
     brand = request.args.get("brand", "").strip()
-    products = rows(
-        """
-        SELECT p.id, p.name, p.brand, p.price_cents, p.rating, p.stock, p.department_id
-        FROM product p
-        WHERE lower(p.brand) = lower(%(brand)s)
-        ORDER BY p.price_cents, p.id
-        LIMIT 20
-        """,
-        {"brand": brand},
-    )
+    products = rows(BY_BRAND, {"brand": brand})
     return render_template("search.html", title=f"Search: {brand}", brand=brand, products=products)
 
 

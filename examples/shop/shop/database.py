@@ -13,21 +13,23 @@ from psycopg_pool import ConnectionPool
 
 Row = dict[str, Any]
 
+Pool = ConnectionPool[Connection[DictRow]]
+
 _opening = threading.Lock()
-_pools: dict[int, ConnectionPool[Connection[DictRow]]] = {}
 
 
-def pool() -> ConnectionPool[Connection[DictRow]]:
+def pool() -> Pool:
     """This process's pool, opened at first use.
 
     Application servers import the app and then fork; a connection must not be
     shared across a fork, so none exists before a worker has its first request.
     """
+    pools: dict[int, Pool] = current_app.extensions.setdefault("shop_pools", {})
     pid = os.getpid()
-    if pid not in _pools:
+    if pid not in pools:
         with _opening:
-            if pid not in _pools:
-                _pools[pid] = ConnectionPool(
+            if pid not in pools:
+                pools[pid] = ConnectionPool(
                     current_app.config["DATABASE_URL"],
                     connection_class=Connection[DictRow],
                     kwargs={"row_factory": dict_row},
@@ -36,7 +38,7 @@ def pool() -> ConnectionPool[Connection[DictRow]]:
                     timeout=10,
                     open=True,
                 )
-    return _pools[pid]
+    return pools[pid]
 
 
 def rows(query: str, parameters: dict[str, Any] | None = None) -> list[Row]:
