@@ -1,6 +1,6 @@
 """Every check of the sources, one after the other; all of them speak before any fails.
 
-    python tools/check.py [NAME ...]        without names: all
+python tools/check.py [NAME ...]        without names: all
 """
 
 from __future__ import annotations

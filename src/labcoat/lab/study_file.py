@@ -6,93 +6,33 @@ environment may be secrets and are never quoted.
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 import sys
 import tomllib
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from enum import Enum
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
-from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails
+from pydantic import ValidationError
 
 from labcoat.errors import UsageError
 from labcoat.lab.study_form import (
+    ESCAPED,
     PLACEHOLDER,
     ComponentForm,
     ExpectForm,
     RequestForm,
     StudyForm,
     find_program,
+    from_folder,
 )
+from labcoat.lab.study_mistakes import PLACES, Mistake, explain, find_contradictions
 from labcoat.lab.toml_lines import KeyPath, key_lines, nearest_line
 from labcoat.model.study import App, ComponentSpec, Interface, Study
 from labcoat.model.workload import Expectation, RequestTemplate, Workload
 
 STUDY_FILE = "labcoat.toml"
 REFERENCE = "docs/reference/study-file.md"
-
-
-class Role(Enum):
-    """Where a component stands, front to back."""
-
-    WEB = 0
-    SERVER = 1
-    DATABASE = 2
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
-    """What a study file may say of a component: its role, its app's interfaces, its file."""
-
-    role: Role
-    serves: tuple[Interface, ...] = ()
-    has_file: bool = True
-
-
-PLACES: Mapping[str, Place] = {
-    "nginx": Place(role=Role.WEB),
-    "uwsgi": Place(role=Role.SERVER, serves=(Interface.WSGI,)),
-    "gunicorn": Place(role=Role.SERVER, serves=(Interface.WSGI, Interface.ASGI)),
-    "granian": Place(
-        role=Role.SERVER, serves=(Interface.WSGI, Interface.ASGI), has_file=False
-    ),
-    "uvicorn": Place(role=Role.SERVER, serves=(Interface.ASGI,), has_file=False),
-    "postgres": Place(role=Role.DATABASE),
-}
-
-_EXPECTED = {
-    "string_type": "expected a string",
-    "int_type": "expected a whole number",
-    "int_from_float": "expected a whole number",
-    "float_type": "expected a number",
-    "bool_type": "expected true or false",
-    "list_type": "expected a list",
-    "dict_type": "expected a table",
-    "model_type": "expected a table",
-    "model_attributes_type": "expected a table",
-}
-_TYPES = {
-    str: "a string",
-    bool: "true or false",
-    int: "a whole number",
-    float: "a number",
-    list: "a list",
-    dict: "a table",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Mistake:
-    """One thing that is wrong, at a key of the file."""
-
-    path: KeyPath
-    message: str
-    is_about_absence: bool = False
 
 
 def find_study(start: Path) -> Path:
@@ -173,157 +113,6 @@ def parse(text: str, file: Path) -> dict[str, Any]:
         ) from error
 
 
-def find_contradictions(tables: Mapping[str, Any]) -> Iterator[Mistake]:
-    """Mistakes that concern several keys; silent about shapes, which the form checks."""
-    app, stack, workload = (
-        table if isinstance(table, dict) else None
-        for table in (tables.get("app"), tables.get("stack"), tables.get("workload"))
-    )
-    if app is not None:
-        yield from contradictions_of_app(app)
-    if stack is not None:
-        yield from contradictions_of_stack(stack, app or {})
-    if app is not None and not has_database(stack or {}):
-        yield from needs_of_database(app)
-    requests = None if workload is None else workload.get("requests")
-    if isinstance(requests, list):
-        yield from contradictions_of_requests(requests)
-
-
-def contradictions_of_app(app: Mapping[str, Any]) -> Iterator[Mistake]:
-    named = [interface.value for interface in Interface if interface.value in app]
-    if len(named) > 1:
-        yield Mistake(("app", "asgi"), "an app is either wsgi or asgi, not both")
-    if not named:
-        yield Mistake(("app",), 'names no app: wsgi = "module:callable", or asgi')
-
-
-def contradictions_of_stack(
-    stack: Mapping[str, Any], app: Mapping[str, Any]
-) -> Iterator[Mistake]:
-    for name in stack:
-        if name not in PLACES:
-            known = ", ".join(PLACES)
-            yield Mistake(("stack", name), f"unknown component{guess(name, PLACES)}; known are {known}")
-    servers = [name for name in stack if is_at(name, Role.SERVER)]
-    if not servers:
-        known = ", ".join(name for name in PLACES if is_at(name, Role.SERVER))
-        yield Mistake(("stack",), f"names no app server; one of {known}")
-    for name in servers[1:]:
-        yield Mistake(("stack", name), f"a second app server beside {servers[0]}; keep one")
-    for name in servers:
-        for interface in Interface:
-            if interface.value in app and interface not in PLACES[name].serves:
-                yield Mistake(("stack", name), f"{name} cannot serve an app of kind {interface.value}")
-    for name, value in stack.items():
-        place = PLACES.get(name)
-        has_file = isinstance(value, str) or (isinstance(value, dict) and "file" in value)
-        if place is not None and not place.has_file and has_file:
-            yield Mistake(
-                ("stack", name, "file"),
-                f"{name} has no file of its own; use {name} = {{ options = {{ ... }} }}",
-            )
-
-
-def needs_of_database(app: Mapping[str, Any]) -> Iterator[Mistake]:
-    env = app.get("env")
-    for name, value in env.items() if isinstance(env, dict) else ():
-        if isinstance(value, str) and "database.url" in PLACEHOLDER.findall(value):
-            yield Mistake(("app", "env", name), "{database.url} needs a database in [stack]")
-    if "seed" in app:
-        yield Mistake(("app", "seed"), "fills a database, and [stack] names none (postgres)")
-
-
-def contradictions_of_requests(requests: list[object]) -> Iterator[Mistake]:
-    names: set[str] = set()
-    for index, request in enumerate(requests):
-        if not isinstance(request, dict):
-            continue
-        name = request.get("name")
-        if isinstance(name, str):
-            if name in names:
-                yield Mistake(
-                    ("workload", "requests", index, "name"), f"a second request named {name!r}"
-                )
-            names.add(name)
-        if "body" in request and "body_file" in request:
-            yield Mistake(
-                ("workload", "requests", index, "body_file"), "either body or body_file, not both"
-            )
-
-
-def is_at(name: str, role: Role) -> bool:
-    """Whether this is a known component with that role."""
-    place = PLACES.get(name)
-    return place is not None and place.role is role
-
-
-def has_database(stack: Mapping[str, Any]) -> bool:
-    return any(is_at(name, Role.DATABASE) for name in stack)
-
-
-def explain(details: ErrorDetails) -> Mistake:
-    """A complaint of pydantic in the words of the file."""
-    path = tuple(part for part in details["loc"] if part != "[key]")
-    kind, message = details["type"], details["msg"]
-    if kind == "extra_forbidden":
-        known = list(field_names(StudyForm, path[:-1]))
-        return Mistake(path, f"unknown key{guess(str(path[-1]), known)}; known are {', '.join(known)}")
-    if kind == "missing":
-        return Mistake(path, "is missing", is_about_absence=True)
-    if kind == "labcoat":
-        return Mistake(path, message)
-    if kind in _EXPECTED:
-        return Mistake(path, f"{_EXPECTED[kind]}, got {describe(path, details['input'])}")
-    message = message.removeprefix("Input should ").removeprefix("be ")
-    return Mistake(path, f"must be {message}, got {describe(path, details['input'])}")
-
-
-def describe(path: KeyPath, value: object) -> str:
-    """A value of the file for a message; only its type where it may be a secret."""
-    kind = next((text for known, text in _TYPES.items() if type(value) is known), "a date or time")
-    if path[:2] == ("app", "env") or isinstance(value, dict | list):
-        return kind
-    text = {True: "true", False: "false"}.get(value, repr(value)) if isinstance(value, bool) else repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
-
-
-def guess(name: str, known: object) -> str:
-    """``; did you mean "x"?`` where something known is close."""
-    close = difflib.get_close_matches(name, list(known), n=1)  # type: ignore[call-overload]
-    return f'; did you mean "{close[0]}"?' if close else ""
-
-
-def field_names(form: type[BaseModel], path: KeyPath) -> tuple[str, ...]:
-    """The keys that a table of the file may hold."""
-    table = table_at(form, path)
-    return () if table is None else tuple(table.model_fields)
-
-
-def table_at(form: type[BaseModel], path: KeyPath) -> type[BaseModel] | None:
-    """The form of the table at a path: through lists and tables of components."""
-    if not path:
-        return form
-    first, *rest = path
-    field = form.model_fields.get(str(first))
-    if field is None:
-        return None
-    inner = next(forms_in(field.annotation), None)
-    if inner is None:
-        return None
-    if inner in (ComponentForm, RequestForm):  # the next part is a component's name, an index
-        rest = rest[1:]
-    return table_at(inner, tuple(rest))
-
-
-def forms_in(annotation: object) -> Iterator[type[BaseModel]]:
-    """The forms inside a type, however wrapped."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        yield annotation
-    for argument in get_args(annotation):
-        yield from forms_in(argument)
-
-
 def complain(file: Path, mistakes: list[Mistake], lines: dict[KeyPath, int]) -> UsageError:
     """One error with every mistake, in the order of the file's lines."""
     rows: list[tuple[int, str]] = []
@@ -388,9 +177,9 @@ def build_app(form: StudyForm, root: Path) -> App:
     return App(
         interface=Interface.ASGI if app.wsgi is None else Interface.WSGI,
         target=target,
-        directory=from_root(root, app.directory),
+        directory=from_folder(root, app.directory),
         python=python or default_python(root),
-        env=tuple((name, take_secrets(value)) for name, value in app.env.items()),
+        env=tuple((name, fill_env(value)) for name, value in app.env.items()),
         seed=None if app.seed is None else tuple(app.seed),
     )
 
@@ -404,20 +193,20 @@ def default_python(root: Path) -> Path:
     return Path(sys.executable)
 
 
-def take_secrets(value: str) -> str:
-    """The value with ``{env:NAME}`` filled from our environment; the stack fills the rest."""
-    return PLACEHOLDER.sub(
-        lambda match: os.environ[match[1].removeprefix("env:")]
-        if match[1].startswith("env:")
-        else match[0],
-        value,
-    )
+def fill_env(value: str) -> str:
+    """The value with ``{env:NAME}`` filled; what is left to the stack is ``{database.url}``."""
+
+    def fill(match: re.Match[str]) -> str:
+        kind, _, variable = match[1].partition(":")
+        return os.environ[variable] if kind == "env" else match[0]
+
+    return ESCAPED.sub(r"{\1}", PLACEHOLDER.sub(fill, value))
 
 
 def build_component(name: str, component: ComponentForm, root: Path) -> ComponentSpec:
     return ComponentSpec(
         name=name,
-        file=None if component.file is None else from_root(root, component.file),
+        file=None if component.file is None else from_folder(root, component.file),
         options=tuple(component.options.items()),
         binary=None if component.binary is None else find_program(component.binary, root),
     )
@@ -433,7 +222,7 @@ def build_requests(requests: list[RequestForm], root: Path) -> tuple[RequestTemp
         taken.add(name)
         body = request.body
         if request.body_file is not None:
-            body = from_root(root, request.body_file).read_text(encoding="utf-8")
+            body = from_folder(root, request.body_file).read_text(encoding="utf-8")
         templates.append(
             RequestTemplate(
                 path=request.path,
@@ -460,8 +249,3 @@ def build_expectation(expect: ExpectForm) -> Expectation:
     return Expectation(
         statuses=tuple(expect.status), contains=expect.contains, min_bytes=expect.min_bytes
     )
-
-
-def from_root(root: Path, name: str) -> Path:
-    """A path of the file, from the file's folder; symbolic links stay what they are."""
-    return Path(os.path.abspath(root / Path(name).expanduser()))  # noqa: PTH100

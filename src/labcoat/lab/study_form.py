@@ -22,14 +22,15 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from labcoat.errors import LoadError, UsageError
+from labcoat.load.placeholders import parse
 from labcoat.model.metric import METRICS
-from labcoat.model.variant import Level
 
 _TARGET = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_FILE_PLACEHOLDER = re.compile(r"(?<!\{)\{file:([^{}]+)\}")
 PLACEHOLDER = re.compile(r"(?<!\{)\{([A-Za-z_][\w.]*(?::\w*)?)\}(?!\})")
+ESCAPED = re.compile(r"\{\{([A-Za-z_][\w.]*(?::\w*)?)\}\}")
 MAX_BODY_BYTES = 16 * 1024 * 1024
 
 
@@ -38,13 +39,17 @@ def wrong(message: str) -> PydanticCustomError:
     return PydanticCustomError("labcoat", "{message}", {"message": message})
 
 
-def in_folder(info: ValidationInfo, name: str) -> Path:
+def from_folder(folder: Path, name: str) -> Path:
     """A path of the file, from the file's folder. Symbolic links stay what they are."""
-    root: Path = info.context
-    return Path(os.path.abspath(root / Path(name).expanduser()))  # noqa: PTH100  keeps links
+    return Path(os.path.abspath(folder / Path(name).expanduser()))  # noqa: PTH100
 
 
-def existing_file(name: str, info: ValidationInfo) -> str:
+def in_folder(info: ValidationInfo, name: str) -> Path:
+    """``from_folder`` while the file is being checked."""
+    return from_folder(info.context, name)
+
+
+def existing_file(name: str, info: ValidationInfo[Path]) -> str:
     path = in_folder(info, name)
     if not path.exists():
         raise wrong(f"there is no file {path}")
@@ -55,7 +60,7 @@ def existing_file(name: str, info: ValidationInfo) -> str:
     return name
 
 
-def existing_folder(name: str, info: ValidationInfo) -> str:
+def existing_folder(name: str, info: ValidationInfo[Path]) -> str:
     path = in_folder(info, name)
     if not path.is_dir():
         raise wrong(f"there is no folder {path}")
@@ -67,12 +72,12 @@ def find_program(name: str, root: Path) -> Path | None:
     if "/" not in name:
         found = shutil.which(name)
         return None if found is None else Path(found)
-    path = Path(os.path.abspath(root / Path(name).expanduser()))  # noqa: PTH100  keeps links
+    path = from_folder(root, name)
     return path if path.is_file() and os.access(path, os.X_OK) else None
 
 
-def existing_program(name: str, info: ValidationInfo) -> str:
-    if find_program(name, info.context) is None:
+def existing_program(name: str, info: ValidationInfo[Path]) -> str:
+    if find_program(name, folder_of(info)) is None:
         place = "on PATH" if "/" not in name else f"at {in_folder(info, name)}"
         raise wrong(f"there is no program {name} {place}")
     return name
@@ -115,7 +120,9 @@ def is_env_value(value: str) -> str:
 def is_seed_word(word: str) -> str:
     for name in PLACEHOLDER.findall(word):
         if name not in {"python", "database.url"}:
-            raise wrong(f"unknown placeholder {{{name}}}; known are {{python}} and {{database.url}}")
+            raise wrong(
+                f"unknown placeholder {{{name}}}; known are {{python}} and {{database.url}}"
+            )
     return word
 
 
@@ -138,18 +145,22 @@ def as_component(value: object) -> object:
     return value
 
 
-def is_route(path: str, info: ValidationInfo) -> str:
+def is_route(path: str, info: ValidationInfo[Path]) -> str:
     if not path.startswith("/"):
         raise wrong(f"a path starts with '/', got {path!r}")
     if any(character.isspace() or ord(character) < ord(" ") for character in path):
         raise wrong(f"a path holds no blanks (write %20), got {path!r}")
-    return has_lists(path, info)
+    return is_template(path, info)
 
 
-def has_lists(text: str, info: ValidationInfo) -> str:
-    """Every ``{file:...}`` of a request names a list that is there."""
-    for name in _FILE_PLACEHOLDER.findall(text):
-        existing_file(name, info)
+def is_template(text: str, info: ValidationInfo[Path]) -> str:
+    """Every placeholder is known, and every ``{file:...}`` names a list that is there."""
+    try:
+        parse(text, base_dir=str(folder_of(info)))
+    except UsageError as error:
+        raise wrong(f"{error.what}; {error.way_out}") from error
+    except LoadError as error:
+        raise wrong(error.what) from error
     return text
 
 
@@ -159,19 +170,19 @@ def is_token(name: str) -> str:
     return name
 
 
-def is_header_value(value: str, info: ValidationInfo) -> str:
+def is_header_value(value: str, info: ValidationInfo[Path]) -> str:
     if "\r" in value or "\n" in value or "\0" in value:
         raise wrong("a header's value is one line")
-    return has_lists(value, info)
+    return is_template(value, info)
 
 
-def is_body_file(name: str, info: ValidationInfo) -> str:
+def is_body_file(name: str, info: ValidationInfo[Path]) -> str:
     existing_file(name, info)
     path = in_folder(info, name)
     if path.stat().st_size > MAX_BODY_BYTES:
         raise wrong(f"{path} is larger than 16 MiB")
     try:
-        has_lists(path.read_text(encoding="utf-8"), info)
+        is_template(path.read_text(encoding="utf-8"), info)
     except UnicodeDecodeError as error:
         raise wrong(f"{path} is not UTF-8 text") from error
     return name
@@ -228,14 +239,14 @@ class AppForm(Form):
             "`{name}`."
         ),
     )
-    seed: Annotated[list[Annotated[str, AfterValidator(is_seed_word)]], Field(min_length=1)] | None = (
-        Field(
-            None,
-            description=(
-                "The command that fills the database, once, as a list of words; `{python}` is "
-                "the app's interpreter. It sees the app's environment."
-            ),
-        )
+    seed: (
+        Annotated[list[Annotated[str, AfterValidator(is_seed_word)]], Field(min_length=1)] | None
+    ) = Field(
+        None,
+        description=(
+            "The command that fills the database, once, as a list of words; `{python}` is "
+            "the app's interpreter. It sees the app's environment."
+        ),
     )
 
 
@@ -267,7 +278,8 @@ class RequestForm(Form):
     path: Annotated[str, AfterValidator(is_route)] = Field(
         description=(
             "Path and query. Placeholders: `{1..500}` a whole number, `{uuid}`, "
-            "`{file:ids.txt}` a line of a file, `{a|b|c}` one of the words; `{{` and `}}` are braces."
+            "`{file:ids.txt}` a line of a file, `{a|b|c}` one of the words; `{{` and `}}` are "
+            "braces."
         )
     )
     method: Annotated[str, AfterValidator(is_token)] = Field("GET", description="The method.")
@@ -280,7 +292,7 @@ class RequestForm(Form):
     headers: dict[
         Annotated[str, AfterValidator(is_token)], Annotated[str, AfterValidator(is_header_value)]
     ] = Field({}, description="Headers to send; values may hold placeholders.")
-    body: Annotated[str, AfterValidator(has_lists)] | None = Field(
+    body: Annotated[str, AfterValidator(is_template)] | None = Field(
         None, description="The body to send; may hold placeholders."
     )
     body_file: Annotated[str, AfterValidator(is_body_file)] | None = Field(
@@ -329,6 +341,3 @@ class StudyForm(Form):
     )
     workload: WorkloadForm = Field(description="What the stack endures.")
     study: SettingsForm = Field(SettingsForm(), description="How labcoat decides.")
-
-
-LevelOptions = tuple[tuple[str, Level], ...]

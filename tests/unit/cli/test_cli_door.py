@@ -61,10 +61,18 @@ ENDINGS = [
         1,
         "error: nginx ended\n  a\n  b\n  where    experiment 4\n  way out  read the log\n",
     ),
-    (UsageError("1 mistake", where="labcoat.toml"), 2, "error: 1 mistake\n  where    labcoat.toml\n"),
+    (
+        UsageError("1 mistake", where="labcoat.toml"),
+        2,
+        "error: 1 mistake\n  where    labcoat.toml\n",
+    ),
     (click.exceptions.Exit(3), 3, ""),
     (click.exceptions.Exit(4), 4, ""),
-    (KeyboardInterrupt(), 130, "error: interrupted; everything that labcoat started was taken down\n"),
+    (
+        KeyboardInterrupt(),
+        130,
+        "error: interrupted; everything that labcoat started was taken down\n",
+    ),
     (
         OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/full"),
         1,
@@ -200,7 +208,9 @@ HEAVY = {
 
 
 def test_the_help_imports_click_and_little_else() -> None:
-    script = "import sys; from labcoat.cli.door import answer; answer(['--help']); print(*sys.modules)"
+    script = (
+        "import sys; from labcoat.cli.door import answer; answer(['--help']); print(*sys.modules)"
+    )
     printed = subprocess.run(
         [sys.executable, "-c", script], check=True, capture_output=True, text=True
     ).stdout
@@ -262,7 +272,9 @@ def test_a_signal_that_was_ignored_stays_ignored() -> None:
         os.kill(os.getpid(), signal.SIGHUP)
         print("still here")
     """)
-    completed = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    completed = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
     assert completed.stdout == "still here\n"
 
 
@@ -300,7 +312,11 @@ def test_a_reader_that_leaves_is_no_scandal() -> None:
 def test_an_answer_that_cannot_be_written_is_an_error() -> None:
     with Path("/dev/full").open("w") as full:
         completed = subprocess.run(
-            [sys.executable, "-c", CHATTY], stdout=full, stderr=subprocess.PIPE, text=True
+            [sys.executable, "-c", CHATTY],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
         )
     assert completed.returncode == 1
     assert completed.stderr.startswith("error: No space left on device\n")

@@ -1,0 +1,235 @@
+"""What is wrong with a study file: contradictions between keys, and complaints in plain words."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, get_args
+
+from pydantic import BaseModel
+from pydantic_core import ErrorDetails
+
+from labcoat.lab.study_form import PLACEHOLDER, ComponentForm, RequestForm, StudyForm
+from labcoat.lab.toml_lines import KeyPath
+from labcoat.model.study import Interface
+
+
+class Role(Enum):
+    """Where a component stands, front to back."""
+
+    WEB = 0
+    SERVER = 1
+    DATABASE = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """What a study file may say of a component: its role, its app's interfaces, its file."""
+
+    role: Role
+    serves: tuple[Interface, ...] = ()
+    has_file: bool = True
+
+
+PLACES: Mapping[str, Place] = {
+    "nginx": Place(role=Role.WEB),
+    "uwsgi": Place(role=Role.SERVER, serves=(Interface.WSGI,)),
+    "gunicorn": Place(role=Role.SERVER, serves=(Interface.WSGI, Interface.ASGI)),
+    "granian": Place(role=Role.SERVER, serves=(Interface.WSGI, Interface.ASGI), has_file=False),
+    "uvicorn": Place(role=Role.SERVER, serves=(Interface.ASGI,), has_file=False),
+    "postgres": Place(role=Role.DATABASE),
+}
+
+_EXPECTED = {
+    "string_type": "expected a string",
+    "int_type": "expected a whole number",
+    "int_from_float": "expected a whole number",
+    "float_type": "expected a number",
+    "bool_type": "expected true or false",
+    "list_type": "expected a list",
+    "dict_type": "expected a table",
+    "model_type": "expected a table",
+    "model_attributes_type": "expected a table",
+}
+_TYPES = {
+    str: "a string",
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    list: "a list",
+    dict: "a table",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Mistake:
+    """One thing that is wrong, at a key of the file."""
+
+    path: KeyPath
+    message: str
+    is_about_absence: bool = False
+
+
+def find_contradictions(tables: Mapping[str, Any]) -> Iterator[Mistake]:
+    """Mistakes that concern several keys; silent about shapes, which the form checks."""
+    app, stack, workload = (
+        table if isinstance(table, dict) else None
+        for table in (tables.get("app"), tables.get("stack"), tables.get("workload"))
+    )
+    if app is not None:
+        yield from contradictions_of_app(app)
+    if stack is not None:
+        yield from contradictions_of_stack(stack, app or {})
+    if app is not None and not has_database(stack or {}):
+        yield from needs_of_database(app)
+    requests = None if workload is None else workload.get("requests")
+    if isinstance(requests, list):
+        yield from contradictions_of_requests(requests)
+
+
+def contradictions_of_app(app: Mapping[str, Any]) -> Iterator[Mistake]:
+    named = [interface.value for interface in Interface if interface.value in app]
+    if len(named) > 1:
+        yield Mistake(("app", "asgi"), "an app is either wsgi or asgi, not both")
+    if not named:
+        yield Mistake(("app",), 'names no app: wsgi = "module:callable", or asgi')
+
+
+def contradictions_of_stack(stack: Mapping[str, Any], app: Mapping[str, Any]) -> Iterator[Mistake]:
+    for name in stack:
+        if name not in PLACES:
+            known = ", ".join(PLACES)
+            message = f"unknown component{guess(name, PLACES)}; known are {known}"
+            yield Mistake(("stack", name), message)
+    servers = [name for name in stack if is_at(name, Role.SERVER)]
+    if not servers:
+        known = ", ".join(name for name in PLACES if is_at(name, Role.SERVER))
+        yield Mistake(("stack",), f"names no app server; one of {known}")
+    for name in servers[1:]:
+        yield Mistake(("stack", name), f"a second app server beside {servers[0]}; keep one")
+    for name in servers:
+        for interface in Interface:
+            if interface.value in app and interface not in PLACES[name].serves:
+                message = f"{name} cannot serve an app of kind {interface.value}"
+                yield Mistake(("stack", name), message)
+    for name, value in stack.items():
+        if name in PLACES:
+            yield from contradictions_of_settings(name, value)
+
+
+def contradictions_of_settings(name: str, value: object) -> Iterator[Mistake]:
+    """A component has either a file of its own or options, by its nature."""
+    keys = {"file"} if isinstance(value, str) else value if isinstance(value, dict) else set()
+    if PLACES[name].has_file:
+        if "options" in keys:
+            message = f"write {name}'s settings into its own file"
+            yield Mistake(("stack", name, "options"), message)
+    elif "file" in keys:
+        message = f"{name} has no file of its own; use {name} = {{ options = {{ ... }} }}"
+        yield Mistake(("stack", name, "file"), message)
+
+
+def needs_of_database(app: Mapping[str, Any]) -> Iterator[Mistake]:
+    env = app.get("env")
+    for name, value in env.items() if isinstance(env, dict) else ():
+        if isinstance(value, str) and "database.url" in PLACEHOLDER.findall(value):
+            yield Mistake(("app", "env", name), "{database.url} needs a database in [stack]")
+    if "seed" in app:
+        yield Mistake(("app", "seed"), "fills a database, and [stack] names none (postgres)")
+
+
+def contradictions_of_requests(requests: list[object]) -> Iterator[Mistake]:
+    names: set[str] = set()
+    for index, request in enumerate(requests):
+        if not isinstance(request, dict):
+            continue
+        name = request.get("name")
+        if isinstance(name, str):
+            if name in names:
+                yield Mistake(
+                    ("workload", "requests", index, "name"), f"a second request named {name!r}"
+                )
+            names.add(name)
+        if "body" in request and "body_file" in request:
+            yield Mistake(
+                ("workload", "requests", index, "body_file"), "either body or body_file, not both"
+            )
+
+
+def is_at(name: str, role: Role) -> bool:
+    """Whether this is a known component with that role."""
+    place = PLACES.get(name)
+    return place is not None and place.role is role
+
+
+def has_database(stack: Mapping[str, Any]) -> bool:
+    return any(is_at(name, Role.DATABASE) for name in stack)
+
+
+def explain(details: ErrorDetails) -> Mistake:
+    """A complaint of pydantic in the words of the file."""
+    path = tuple(part for part in details["loc"] if part != "[key]")
+    kind, message = details["type"], details["msg"]
+    if kind == "extra_forbidden":
+        known = list(field_names(StudyForm, path[:-1]))
+        return Mistake(
+            path, f"unknown key{guess(str(path[-1]), known)}; known are {', '.join(known)}"
+        )
+    if kind == "missing":
+        return Mistake(path, "is missing", is_about_absence=True)
+    if kind == "labcoat":
+        return Mistake(path, message)
+    if kind in _EXPECTED:
+        return Mistake(path, f"{_EXPECTED[kind]}, got {describe(path, details['input'])}")
+    if kind in {"string_too_short", "too_short"}:
+        return Mistake(path, "must not be empty")
+    message = re.sub(r"^\w+ should ", "must ", message)
+    return Mistake(path, f"{message}, got {describe(path, details['input'])}")
+
+
+def describe(path: KeyPath, value: object) -> str:
+    """A value of the file for a message; only its type where it may be a secret."""
+    kind = next((text for known, text in _TYPES.items() if type(value) is known), "a date or time")
+    if path[:2] == ("app", "env") or isinstance(value, dict | list):
+        return kind
+    text = str(value).lower() if isinstance(value, bool) else repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def guess(name: str, known: Iterable[str]) -> str:
+    """``; did you mean "x"?`` where something known is close."""
+    close = difflib.get_close_matches(name, list(known), n=1)
+    return f'; did you mean "{close[0]}"?' if close else ""
+
+
+def field_names(form: type[BaseModel], path: KeyPath) -> tuple[str, ...]:
+    """The keys that a table of the file may hold."""
+    table = table_at(form, path)
+    return () if table is None else tuple(table.model_fields)
+
+
+def table_at(form: type[BaseModel], path: KeyPath) -> type[BaseModel] | None:
+    """The form of the table at a path: through lists and tables of components."""
+    if not path:
+        return form
+    first, *rest = path
+    field = form.model_fields.get(str(first))
+    if field is None:
+        return None
+    inner = next(forms_in(field.annotation), None)
+    if inner is None:
+        return None
+    if inner in (ComponentForm, RequestForm):  # the next part is a component's name, an index
+        rest = rest[1:]
+    return table_at(inner, tuple(rest))
+
+
+def forms_in(annotation: object) -> Iterator[type[BaseModel]]:
+    """The forms inside a type, however wrapped."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for argument in get_args(annotation):
+        yield from forms_in(argument)
