@@ -44,9 +44,16 @@ def from_folder(folder: Path, name: str) -> Path:
     return Path(os.path.abspath(folder / Path(name).expanduser()))  # noqa: PTH100
 
 
-def in_folder(info: ValidationInfo, name: str) -> Path:
+def in_folder(info: ValidationInfo[Path], name: str) -> Path:
     """``from_folder`` while the file is being checked."""
-    return from_folder(info.context, name)
+    return from_folder(folder_of(info), name)
+
+
+def folder_of(info: ValidationInfo[Path]) -> Path:
+    """The folder that the file is checked in."""
+    if info.context is None:
+        raise TypeError("a study file is checked in its folder: pass it as context")
+    return info.context
 
 
 def existing_file(name: str, info: ValidationInfo[Path]) -> str:
