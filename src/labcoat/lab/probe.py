@@ -16,8 +16,11 @@ import json
 import os
 import sys
 import time
+from pathlib import Path
+from urllib.parse import unquote_to_bytes
 
 # What the server in front would fill in; names from PEP 3333.
+_BARE = ("CONTENT_TYPE", "CONTENT_LENGTH")
 _SERVER = {"SERVER_NAME": "127.0.0.1", "SERVER_PORT": "80", "REMOTE_ADDR": "127.0.0.1"}
 
 
@@ -40,8 +43,6 @@ class Call:
             "PATH_INFO": _unquote(self.path),
             "QUERY_STRING": self.query,
             "SERVER_PROTOCOL": "HTTP/1.1",
-            "HTTP_HOST": "127.0.0.1",
-            "CONTENT_LENGTH": str(len(self.body)) if self.body else "",
             "wsgi.version": (1, 0),
             "wsgi.url_scheme": "http",
             "wsgi.input": io.BytesIO(self.body),
@@ -52,17 +53,14 @@ class Call:
         }
         for name, value in self.headers:
             key = name.upper().replace("-", "_")
-            environ[key if key == "CONTENT_TYPE" else f"HTTP_{key}"] = value
+            environ[key if key in _BARE else f"HTTP_{key}"] = value
         if cookie:
             environ["HTTP_COOKIE"] = cookie
         return environ
 
     def scope(self, cookie: str) -> dict:
         """A fresh ASGI scope, as a server would make it."""
-        headers = [(b"host", b"127.0.0.1")]
-        headers += [(n.lower().encode(), v.encode()) for n, v in self.headers]
-        if self.body:
-            headers.append((b"content-length", str(len(self.body)).encode()))
+        headers = [(n.lower().encode(), v.encode()) for n, v in self.headers]
         if cookie:
             headers.append((b"cookie", cookie.encode()))
         return {
@@ -83,8 +81,6 @@ class Call:
 
 
 def _unquote(path: str) -> str:
-    from urllib.parse import unquote_to_bytes
-
     return unquote_to_bytes(path).decode("latin-1")
 
 
@@ -237,16 +233,15 @@ def load_app(target: str) -> object:
     return found
 
 
-def _await_start(folder: str) -> None:
+def _await_start(folder: Path) -> None:
     """Say that the app is warm, and wait for the signal that all probes share."""
-    with open(os.path.join(folder, "ready"), "w", encoding="utf-8"):
-        pass
-    go = os.path.join(folder, "go")
-    while not os.path.exists(go):
+    (folder / "ready").touch()
+    go = folder / "go"
+    while not go.exists():
         time.sleep(0.002)
 
 
-def measure(order: dict, folder: str) -> dict:
+def measure(order: dict, folder: Path) -> dict:
     """Load the app, warm it, wait for the signal, measure."""
     calls = [Call(each) for each in order["calls"]]
     app = load_app(order["target"])
@@ -269,19 +264,17 @@ def measure(order: dict, folder: str) -> dict:
     return asyncio.run(_with_lifespan(app, work))
 
 
-def main(folder: str) -> None:
+def main(folder: Path) -> None:
     """Read ``order.json`` in the folder, measure, leave ``result.json`` there."""
-    with open(os.path.join(folder, "order.json"), encoding="utf-8") as file:
-        order = json.load(file)
+    order = json.loads((folder / "order.json").read_text(encoding="utf-8"))
     if order["cpu"] is not None:
         os.sched_setaffinity(0, {order["cpu"]})
     sys.path[0] = order["directory"]  # was this file's own folder
     document = measure(order, folder)
-    half = os.path.join(folder, "result.half")
-    with open(half, "w", encoding="utf-8") as file:
-        json.dump(document, file)
-    os.rename(half, os.path.join(folder, "result.json"))
+    half = folder / "result.half"
+    half.write_text(json.dumps(document), encoding="utf-8")
+    half.rename(folder / "result.json")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(Path(sys.argv[1]))

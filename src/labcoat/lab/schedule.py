@@ -59,6 +59,11 @@ def schedule(
     )
 
 
+def redraw(seed: int, void: PlannedBlock, *, attempt: int, slice_s: float) -> PlannedBlock:
+    """The block that replaces a void one: the same place, a new coin."""
+    return _block(random.Random(f"{seed}/{void.index}/{attempt}"), void.index, slice_s)
+
+
 def _epoch(coin: random.Random, index: int, blocks: int, slice_s: float) -> PlannedEpoch:
     return PlannedEpoch(
         index=index,

@@ -14,7 +14,7 @@ SCHEMA = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Interval:
+class Estimate:
     """A value with its 95 % interval over ``n`` slices; None is unbounded or unknown."""
 
     value: float
@@ -54,7 +54,7 @@ class Saturation:
     """The closed loop with the study's users: how much."""
 
     users: int
-    throughput_per_s: Interval
+    throughput_per_s: Estimate
     latency: Latency
     errors: int
     routes: tuple[RouteFinding, ...]
@@ -77,7 +77,7 @@ class SweepPoint:
     """Throughput and latency at one number of closed-loop users."""
 
     users: int
-    throughput_per_s: Interval
+    throughput_per_s: Estimate
     latency_p50_s: float
     latency_p99_s: float
 

@@ -44,7 +44,7 @@ class Variant:
         }
 
     def with_level(self, knob: str, level: Level) -> Variant:
-        """This variant with one knob set."""
+        """The same variant with one knob set."""
         return Variant.of({**dict(self.assignment), knob: level})
 
 

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from labcoat.model.baseline import Baseline, Interval, Latency
+from labcoat.model.baseline import Baseline, Estimate, Latency
 from labcoat.model.host import Facts
 from labcoat.report.format import bar, clock, percent, rate, seconds, size, table
 
 
 def baseline_text(found: Baseline, facts: Facts) -> str:
     """The whole baseline for a terminal or a file, plain text."""
-    sections = (_head(found, facts), _summary(found), _bottleneck(found), _waterfall(found))
-    sections += (_sweep(found), _routes(found), _noise(found), _honesty(found), _warnings(found))
-    return "\n\n".join("\n".join(section) for section in map(list, sections) if section) + "\n"
+    parts = (_summary, _bottleneck, _waterfall, _sweep, _routes, _noise, _honesty, _warnings)
+    sections = [list(_head(found, facts)), *(list(part(found)) for part in parts)]
+    return "\n\n".join("\n".join(section) for section in sections if section) + "\n"
 
 
-def _interval(value: Interval) -> str:
+def _interval(value: Estimate) -> str:
     if value.low is None or value.high is None:
         return f"{rate(value.value)} req/s"
     return f"{rate(value.value)} req/s [{rate(value.low)}, {rate(value.high)}]"
@@ -56,8 +56,8 @@ def _summary(found: Baseline) -> Iterator[str]:
     memory = " · ".join(f"{layer.name} {size(layer.pss_bytes)}" for layer in found.layers)
     yield f"  memory       {memory}"
     yield (
-        f"  efficiency   {ceiling.efficiency_ratio:.0%} of the ceiling: the app alone, in process on"
-        f" {found.waterfall.cores} cores, does {rate(ceiling.ideal_per_s)} calls/s"
+        f"  efficiency   {ceiling.efficiency_ratio:.0%} of the ceiling: alone, in process on"
+        f" {found.waterfall.cores} cores, the app does {rate(ceiling.ideal_per_s)} calls/s"
     )
 
 

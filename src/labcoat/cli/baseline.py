@@ -1,0 +1,50 @@
+"""``labcoat baseline``: measure the stack before anything is changed."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from labcoat.cli.options import json_option, open_study, print_document, study_option
+
+
+@click.command()
+@study_option
+@click.option(
+    "--epochs",
+    type=click.IntRange(min=6, max=200),
+    default=6,
+    show_default=True,
+    help="Restarts of each arm in the A/A experiment; more find smaller noise.",
+)
+@json_option
+def command(study_file: Path | None, epochs: int, as_json: bool) -> None:
+    """Measure the study's stack: noise, capacity, where the time goes, the ceiling.
+
+    Starts the real stack in a sandbox, loads it on loopback, takes all of it down
+    again. About five minutes with the default; everything is kept in
+    .labcoat/journal.db beside the study file.
+    """
+    from labcoat.cli.live import LiveView
+    from labcoat.host.local import LocalHost
+    from labcoat.journal import Journal
+    from labcoat.lab.baseline import expected_s, measure_baseline
+    from labcoat.load import Generator
+    from labcoat.report.baseline import baseline_text
+
+    study = open_study(study_file)
+    host = LocalHost()
+    with (
+        Journal.open(study.root / ".labcoat" / "journal.db") as journal,
+        Generator() as generator,
+        LiveView(total_s=expected_s(study, epochs)) as view,
+    ):
+        found = measure_baseline(
+            study, host=host, journal=journal, generator=generator, tell=view, epochs=epochs
+        )
+    if as_json:
+        print_document(asdict(found))
+    else:
+        click.echo(baseline_text(found, host.facts()), nl=False)

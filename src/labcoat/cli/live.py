@@ -1,0 +1,87 @@
+"""The live view: what the lab is doing now, on standard error.
+
+On a terminal one line moves; elsewhere each phase leaves one plain line, so that a CI
+log reads well. Nothing here is needed for a result.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from types import TracebackType
+from typing import Self, assert_never
+
+from rich.console import Console
+from rich.live import Live
+from rich.spinner import Spinner
+from rich.text import Text
+
+from labcoat.lab.events import (
+    BlockVoided,
+    ComponentUp,
+    Event,
+    PhaseFinished,
+    PhaseStarted,
+    SliceMeasured,
+)
+from labcoat.report.format import clock, rate, seconds
+
+
+class LiveView:
+    """Listens to the lab's events and shows them; a context manager."""
+
+    def __init__(self, *, total_s: float) -> None:
+        self._console = Console(file=sys.stderr, highlight=False)
+        self._spinner = Spinner("dots")
+        self._live = (
+            Live(self._spinner, console=self._console, refresh_per_second=8, transient=True)
+            if self._console.is_terminal
+            else None
+        )
+        self._started = time.monotonic()
+        self._total_s = total_s
+        self._phase = ""
+        self._phase_started = self._started
+
+    def __enter__(self) -> Self:
+        if self._live is not None:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+    def __call__(self, event: Event) -> None:
+        """Show one event."""
+        match event:
+            case PhaseStarted():
+                self._phase, self._phase_started = event.name, time.monotonic()
+                self._now(f"about {clock(event.expected_s)} min")
+            case PhaseFinished():
+                took = time.monotonic() - self._phase_started
+                self._line(f"[green]✓[/] {event.name:<10} {event.summary}  [dim]{took:.0f} s[/]")
+            case ComponentUp():
+                self._now(f"{event.name} {event.version} is up (arm {event.arm})")
+            case SliceMeasured():
+                self._now(
+                    f"slice {event.done}/{event.total} · {rate(event.throughput_per_s)} req/s"
+                    f" · p99 {seconds(event.latency_p99_s)} · steal {event.steal_ratio:.0%}"
+                )
+            case BlockVoided():
+                self._line(f"[yellow]![/] block {event.index} void: {event.reason}")
+            case _:
+                assert_never(event)
+
+    def _now(self, text: str) -> None:
+        elapsed = clock(time.monotonic() - self._started)
+        line = f"{elapsed} of about {clock(self._total_s)} · {self._phase} · {text}"
+        self._spinner.update(text=Text(line))
+
+    def _line(self, markup: str) -> None:
+        self._console.print(markup, soft_wrap=True)

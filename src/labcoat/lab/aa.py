@@ -1,0 +1,191 @@
+"""The A/A experiment: the origin against itself, decided like any other."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import count
+
+from labcoat.errors import PreflightError
+from labcoat.lab.arms import boot, warm_up
+from labcoat.lab.blocks import UNSTOLEN, block_values
+from labcoat.lab.events import BlockVoided, PhaseFinished, PhaseStarted
+from labcoat.lab.phases import tell_slice
+from labcoat.lab.schedule import PlannedBlock, redraw, schedule
+from labcoat.lab.validity import void_reason
+from labcoat.lab.workbench import Reading, Workbench, measure_slice, record_slice
+from labcoat.model.experiment import Arm, Trial
+from labcoat.model.journal import ExperimentRecord
+from labcoat.model.load import ClosedLoop, Window
+from labcoat.model.metric import CPU_PER_REQUEST, THROUGHPUT
+from labcoat.model.variant import ORIGIN
+from labcoat.stack.rig import Rig
+from labcoat.stack.standing import Standing
+
+BLOCKS_PER_EPOCH = 2
+SLOTS = ("a", "b")
+SLICE_S = 1.5
+DISCARD_S = 0.25
+VOIDS_RATIO = 0.5
+"""More void blocks than this share of the good ones, and the machine is no laboratory."""
+RESTART_GUESS_S = 16.0
+
+
+@dataclass(slots=True, kw_only=True)
+class AaOutcome:
+    """What the A/A experiment gathered, in order.
+
+    ``epochs``: for each epoch its good blocks, metric -> log ratio. ``readings``: every
+    good slice, with its instance (epoch, arm). ``restart_s``: seconds of each restart of
+    both arms, warm-up included. ``block_s``: seconds of each block.
+    """
+
+    epochs: list[list[Mapping[str, float]]] = field(default_factory=list)
+    readings: list[tuple[tuple[int, Arm], Reading]] = field(default_factory=list)
+    voids: list[str] = field(default_factory=list)
+    restart_s: list[float] = field(default_factory=list)
+    block_s: list[float] = field(default_factory=list)
+    unsteady: int = 0
+
+
+def aa_expected_s(epochs: int) -> float:
+    """How long an A/A experiment should take on a quiet machine, in seconds."""
+    return epochs * (RESTART_GUESS_S + BLOCKS_PER_EPOCH * 4 * (SLICE_S + DISCARD_S))
+
+
+def measure_aa(bench: Workbench, rig: Rig, *, epochs: int) -> AaOutcome:
+    """Boot the origin twice, compare it with itself, restart both, and again.
+
+    Raises: PreflightError when too many blocks are void to call this a laboratory.
+    """
+    experiment = bench.journal.begin_experiment(
+        bench.study_id,
+        kind="aa",
+        question={"epochs": epochs, "blocks_per_epoch": BLOCKS_PER_EPOCH},
+        baseline=ORIGIN,
+        treatment=ORIGIN,
+        seed=bench.study.seed,
+    )
+    bench.tell(PhaseStarted(name="A/A", expected_s=aa_expected_s(epochs)))
+    outcome = AaOutcome()
+    for epoch in schedule(
+        bench.study.seed, epochs=epochs, blocks_per_epoch=BLOCKS_PER_EPOCH, slice_s=SLICE_S
+    ):
+        started = time.monotonic()
+        arms = _boot_both(bench, rig, epoch.first_slot, outcome)
+        outcome.restart_s.append(time.monotonic() - started)
+        outcome.epochs.append(
+            [
+                _good_block(bench, arms, experiment, epoch.index, block, outcome, epochs)
+                for block in epoch.blocks
+            ]
+        )
+        for standing in arms.values():
+            bench.generator.forget(standing.target)
+            rig.stop(standing)
+    bench.tell(
+        PhaseFinished(
+            name="A/A",
+            summary=f"{len(outcome.block_s)} blocks, {len(outcome.voids)} void, {epochs} restarts",
+        )
+    )
+    return outcome
+
+
+def _good_block(
+    bench: Workbench,
+    arms: Mapping[Arm, Standing],
+    experiment: ExperimentRecord,
+    epoch: int,
+    block: PlannedBlock,
+    outcome: AaOutcome,
+    epochs: int,
+) -> Mapping[str, float]:
+    """The log ratios of one block, drawn anew as long as it is void."""
+    for attempt in count():
+        values = _measure_block(bench, arms, experiment, epoch, block, attempt, outcome)
+        if values is not None:
+            return values
+        if len(outcome.voids) > max(3.0, VOIDS_RATIO * epochs * BLOCKS_PER_EPOCH):
+            break
+        block = redraw(bench.study.seed, block, attempt=attempt + 1, slice_s=SLICE_S)
+    raise PreflightError(
+        f"{len(outcome.voids)} blocks were void: this host cannot measure now",
+        where=f"A/A of {bench.study.name}",
+        log=tuple(dict.fromkeys(outcome.voids)),
+        way_out="see `labcoat doctor`; try again when the machine is quieter",
+    )
+
+
+def _boot_both(bench: Workbench, rig: Rig, first: Arm, outcome: AaOutcome) -> dict[Arm, Standing]:
+    arms = {
+        arm: boot(bench, rig, slot) for arm, slot in ((first, SLOTS[0]), (first.other, SLOTS[1]))
+    }
+    for standing in arms.values():
+        outcome.unsteady += not warm_up(bench, standing).is_steady
+    return arms
+
+
+def _measure_block(
+    bench: Workbench,
+    arms: Mapping[Arm, Standing],
+    experiment: ExperimentRecord,
+    epoch: int,
+    block: PlannedBlock,
+    attempt: int,
+    outcome: AaOutcome,
+) -> Mapping[str, float] | None:
+    """One block: its log ratios, or None when a slice is void."""
+    started = time.monotonic()
+    total_slices = experiment.question["epochs"] * BLOCKS_PER_EPOCH * len(block.slices)
+    drawn = bench.journal.record_block(
+        experiment.id,
+        block.index,
+        block.order,
+        attempt=attempt,
+        epoch=epoch,
+        seed=block.seed,
+    )
+    values: list[tuple[Arm, Mapping[str, float]]] = []
+    good: list[tuple[tuple[int, Arm], Reading]] = []
+    for position, each in enumerate(block.slices):
+        standing = arms[each.arm]
+        reading = measure_slice(
+            bench,
+            standing,
+            ClosedLoop(users=bench.study.users),
+            Window(warmup_s=DISCARD_S, measure_s=each.measure_s),
+            seed=block.seed,
+        )
+        trial = Trial(
+            experiment=experiment.id,
+            block=drawn.id,
+            arm=each.arm,
+            slot=SLOTS.index(standing.arm),
+            position=position,
+            variant=standing.variant,
+        )
+        record_slice(bench, trial, reading)
+        reason = void_reason(reading)
+        if reason is not None:
+            outcome.voids.append(reason)
+            bench.journal.record_void(drawn.id, reason)
+            bench.tell(BlockVoided(index=block.index, reason=reason))
+            return None
+        done = len(outcome.readings) + position + 1
+        tell_slice(bench, "A/A", done, total_slices, reading)
+        good.append(((epoch, each.arm), reading))
+        values.append((each.arm, slice_values(reading)))
+    outcome.readings += good
+    outcome.block_s.append(time.monotonic() - started)
+    return block_values(values)
+
+
+def slice_values(reading: Reading) -> dict[str, float]:
+    """The metrics of a slice that an experiment compares, and its covariate."""
+    return {
+        THROUGHPUT.name: reading.summary.throughput_per_s,
+        CPU_PER_REQUEST.name: reading.cpu_per_request_s,
+        UNSTOLEN: max(1.0 - reading.steal_ratio, 0.01),
+    }

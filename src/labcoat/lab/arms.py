@@ -1,0 +1,127 @@
+"""Arms: booted, asked one of everything, warmed up, ready to be measured."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from labcoat.errors import NotReady
+from labcoat.lab.events import ComponentUp
+from labcoat.lab.steady import BINS, CAP_S, steadiness
+from labcoat.lab.validity import ERRORS
+from labcoat.lab.workbench import Reading, Workbench, measure_slice
+from labcoat.model.load import ClosedLoop, Window
+from labcoat.model.variant import ORIGIN, Variant
+from labcoat.stack.rig import Rig
+from labcoat.stack.servers import SERVERS
+from labcoat.stack.standing import Layer, Standing
+
+
+SERVER_NAMES = frozenset(server.name for server in SERVERS)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Warm:
+    """An instance after its warm-up. ``is_steady``: whether its rate stopped rising."""
+
+    standing: Standing
+    is_steady: bool
+    warmup_s: float
+
+
+def boot(bench: Workbench, rig: Rig, arm: str, variant: Variant = ORIGIN) -> Standing:
+    """Start one arm's instance and say which components are up."""
+    standing = rig.boot(arm, variant)
+    for layer in standing.layers:
+        bench.tell(
+            ComponentUp(name=layer.name, arm=arm, version=layer.located.version, pid=layer.process.pid)
+        )
+    return standing
+
+
+def warm_up(bench: Workbench, standing: Standing) -> Warm:
+    """Load an instance until every worker has served and its rate stops rising.
+
+    Five seconds at least, sixty at most (science.md section 3). Rates are corrected
+    for steal, which no instance can help.
+    """
+    rates = np.array([])
+    spent_s = 0.0
+    length_s = float(BINS)
+    while True:
+        reading = measure_slice(
+            bench,
+            standing,
+            ClosedLoop(users=bench.study.users),
+            Window(measure_s=length_s),
+            seed=bench.study.seed,
+        )
+        rates = np.concatenate([rates, per_second(reading)])
+        spent_s += length_s
+        found = steadiness(rates)
+        if (found.is_steady and all_served(standing)) or spent_s >= CAP_S:
+            return Warm(standing=standing, is_steady=found.is_steady, warmup_s=spent_s)
+        length_s = 1.0
+
+
+def per_second(reading: Reading) -> np.ndarray:
+    """Requests answered in each whole second of a slice, corrected for steal."""
+    records = reading.measurement.records
+    whole = int(reading.measurement.window.measure_s)
+    done = records.done[records.status > 0]
+    counts = np.histogram(done, bins=whole, range=(0, whole * 1_000_000_000))[0]
+    return np.asarray(counts / max(1e-9, 1 - reading.steal_ratio), dtype=np.float64)
+
+
+def all_served(standing: Standing) -> bool:
+    """Whether every worker has served, where the server tells; else True."""
+    for counters in standing.explain().values():
+        workers = counters.get("workers")
+        if workers is not None and counters.get("workers_served", workers) < workers:
+            return False
+    return True
+
+
+def server_layer(standing: Standing) -> Layer:
+    """The layer that holds the app."""
+    return next(layer for layer in standing.layers if layer.name in SERVER_NAMES)
+
+
+def ask_each(bench: Workbench, standing: Standing) -> None:
+    """Ask one user's worth of every route, evenly, and insist on right answers.
+
+    An app that answers wrongly must stop the study here, with the route's name, and
+    not as a puzzle among thousands of records later.
+    Raises: NotReady naming the routes, what was expected and what came.
+    """
+    mix = bench.study.workload
+    evenly = replace(mix, requests=tuple(replace(each, weight=1.0) for each in mix.requests))
+    reading = measure_slice(
+        bench,
+        standing,
+        ClosedLoop(users=1),
+        Window(measure_s=2.0),
+        seed=bench.study.seed,
+        workload=evenly,
+    )
+    records = reading.measurement.records
+    wrong = np.isin(records.outcome, [int(each) for each in ERRORS])
+    if not len(records) or not wrong.any():
+        return
+    said = []
+    for route in np.unique(records.route[wrong]):
+        rows = wrong & (records.route == route)
+        first = int(np.flatnonzero(rows)[0])
+        outcome = records.outcome[first]
+        said.append(
+            f"{reading.measurement.routes[route]}: {rows.sum()} of"
+            f" {(records.route == route).sum()} wrong, status {records.status[first]}"
+            f" ({ERRORS[[int(e) for e in ERRORS].index(int(outcome))].name.lower()})"
+        )
+    raise NotReady(
+        "the app answers wrongly",
+        where=standing.target.url,
+        log=(*said, *server_layer(standing).process.tail()),
+        way_out="mend the app or the workload's `expect` until every route answers as expected",
+    )

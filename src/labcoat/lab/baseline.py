@@ -1,0 +1,137 @@
+"""The baseline: what the stack does, where the time goes, how far from the limit.
+
+    boot · ask each route · warm up · sweep of users · A/A with restarts ·
+    account of every core second · open loop · the app alone in process
+
+Everything measured is in the journal before it is read; the findings are one
+document, journaled last.
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import ExitStack
+from dataclasses import asdict
+from datetime import UTC, datetime
+
+from labcoat.host.base import Host
+from labcoat.host.sandbox import Sandbox
+from labcoat.journal import Journal
+from labcoat.lab.aa import aa_expected_s, measure_aa
+from labcoat.lab.arms import ask_each, boot, warm_up
+from labcoat.lab.ceiling import CallCost, measure_calls
+from labcoat.lab.events import Listener, PhaseFinished, PhaseStarted
+from labcoat.lab.findings import Gathered, compose
+from labcoat.lab.headroom import measure_headroom
+from labcoat.lab.phases import (
+    ACCOUNT_SLICES,
+    ACCOUNT_WINDOW,
+    OPEN_WINDOW,
+    SWEEP_ROUNDS,
+    SWEEP_WINDOW,
+    account,
+    mean_rate,
+    open_loop,
+    sweep,
+    sweep_levels,
+)
+from labcoat.lab.workbench import Workbench
+from labcoat.load.base import LoadGenerator
+from labcoat.model.baseline import Baseline
+from labcoat.model.study import Study
+from labcoat.stack.rig import Rig
+from labcoat.stack.standing import Standing
+
+EPOCHS = 6
+CALL_S = 4.0
+
+
+def measure_baseline(
+    study: Study,
+    *,
+    host: Host,
+    journal: Journal,
+    generator: LoadGenerator,
+    tell: Listener,
+    epochs: int = EPOCHS,
+) -> Baseline:
+    """Start the study's stack, measure it, take it down, journal what was found.
+
+    ``epochs``: restarts of each arm in the A/A experiment, at least six.
+    Raises: StackError, LoadError, PreflightError; what was measured stays in the journal.
+    """
+    started = time.monotonic()
+    at = datetime.now(UTC).isoformat(timespec="seconds")
+    record = journal.begin_study(study)
+    bench = Workbench(
+        study=study,
+        study_id=record.id,
+        host=host,
+        generator=generator,
+        journal=journal,
+        tell=tell,
+    )
+    facts = host.facts()
+    journal.record_facts(record.id, facts)
+    with ExitStack() as open_things:
+        logs = study.root / ".labcoat" / "logs"
+        sandbox = open_things.enter_context(Sandbox.open(host, keep_logs_in=logs))
+        rig = open_things.enter_context(Rig(host, sandbox, study))
+        gathered = _gather(bench, rig, sandbox, epochs)
+    found = compose(
+        study, record.id, gathered, at=at, elapsed_s=time.monotonic() - started, facts=facts
+    )
+    journal.record_finding(record.id, "baseline", asdict(found))
+    return found
+
+
+def expected_s(study: Study, epochs: int = EPOCHS) -> float:
+    """How long a baseline should take on a quiet machine, in seconds."""
+    levels = len(sweep_levels(study.users))
+    sweep_s = SWEEP_ROUNDS * levels * (SWEEP_WINDOW.warmup_s + SWEEP_WINDOW.measure_s)
+    windows_s = ACCOUNT_SLICES * ACCOUNT_WINDOW.measure_s + OPEN_WINDOW.measure_s
+    return 40.0 + sweep_s + windows_s + aa_expected_s(epochs)
+
+
+def _gather(bench: Workbench, rig: Rig, sandbox: Sandbox, epochs: int) -> Gathered:
+    """Every phase in its order."""
+    headroom = measure_headroom(bench, sandbox)
+    bench.tell(PhaseStarted(name="boot", expected_s=10.0))
+    standing = boot(bench, rig, "a")
+    ask_each(bench, standing)
+    bench.tell(PhaseFinished(name="boot", summary=f"serving at {standing.target.url}"))
+    warm = warm_up(bench, standing)
+    swept = sweep(bench, standing)
+    bench.generator.forget(standing.target)
+    rig.stop(standing)
+    outcome = measure_aa(bench, rig, epochs=epochs)
+    standing = boot(bench, rig, "a")
+    warm_again = warm_up(bench, standing)
+    accounted, saturated = account(bench, standing)
+    explained = standing.explain()
+    rate_per_s = mean_rate([reading for _, reading in outcome.readings])
+    answered = open_loop(bench, standing, rate_per_s)
+    calls = _calls(bench, sandbox, standing)
+    return Gathered(
+        standing=standing,
+        steady=warm.is_steady and warm_again.is_steady and outcome.unsteady == 0,
+        headroom=headroom,
+        swept=swept,
+        aa=outcome,
+        account=accounted,
+        saturated=saturated,
+        explained=explained,
+        open_loop=answered,
+        calls=calls,
+    )
+
+
+def _calls(bench: Workbench, sandbox: Sandbox, standing: Standing) -> CallCost:
+    """The app alone, in process, against the same database."""
+    bench.tell(PhaseStarted(name="ceiling", expected_s=CALL_S + 2.0))
+    database = next((each.process for each in standing.layers if each.name == "postgres"), None)
+    cost = measure_calls(sandbox, bench.study, standing.app_env, database, seconds=CALL_S)
+    bench.tell(
+        PhaseFinished(name="ceiling", summary=f"{cost.cpu_s * 1e3:.2f} ms CPU per call in process")
+    )
+    return cost
