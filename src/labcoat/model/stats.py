@@ -62,3 +62,58 @@ class Verdict(Enum):
     NOT_BETTER = "not_better"
     INCONCLUSIVE = "inconclusive"
     INVALID = "invalid"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interval:
+    """An estimate with its ends, in the unit of what was estimated.
+
+    ``confidence``: the share of such intervals that hold the truth. An end that the
+    values do not bound is infinite.
+    """
+
+    point: float
+    low: float
+    high: float
+    confidence: float
+    method: str
+    n: int
+    warnings: tuple[LabWarning, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """The four log e-values of a decision, and what each must reach.
+
+    ``better``, ``worse``: against "no effect", read through the metric's direction;
+    they need ``log(2/alpha)``. ``not_better``, ``not_worse``: against an effect of the
+    margin or more, either way; they need ``log(1/alpha)``. Natural logs: exp(better)
+    is the E+ that a live line shows.
+    """
+
+    better: float
+    worse: float
+    not_better: float
+    not_worse: float
+    needed: float
+    needed_for_margin: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """What the rule says of a sample now. ``verdict`` None: measure another block.
+
+    ``n``: blocks that the decision rests on (fewer than the sample holds, if it was
+    decided earlier). ``evidence`` is None before the first block and for INVALID.
+    ``chance``: predicted chance of a verdict by the cap, None before the first look.
+    """
+
+    verdict: Verdict | None
+    reason: str
+    n: int
+    evidence: Evidence | None = None
+    chance: float | None = None
+    warnings: tuple[LabWarning, ...] = ()
+
+    def __bool__(self) -> bool:
+        raise TypeError("a Decision is not a yes or a no; read its verdict")
