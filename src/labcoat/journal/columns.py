@@ -72,7 +72,7 @@ def encode(records: Records) -> bytes:
         streams.append(zlib.compress(planes.tobytes(), LEVEL))
     header = {
         "n": n,
-        "crc32": _checksum(streams),
+        "crc32": zlib.crc32(b"".join(streams)),
         "columns": [
             {
                 "name": recipe.name,
@@ -91,20 +91,25 @@ def encode(records: Records) -> bytes:
 def decode(content: bytes, *, where: str) -> Records:
     """The records again, bit for bit. Raises: JournalError if the bytes are damaged."""
     try:
-        magic, version, length = _PREFIX.unpack_from(content)
-        if magic != MAGIC:
-            raise ValueError("they do not begin with LCRC")
-        if version != VERSION:
-            raise ValueError(f"their format is version {version}, this labcoat reads {VERSION}")
-        start = _PREFIX.size + length
-        header = json.loads(content[_PREFIX.size : start])
-        return Records(**_columns(header, content[start:]))
-    except (ValueError, KeyError, TypeError, struct.error, zlib.error) as error:
+        header, body = _opened(content)
+        return Records(**_columns(header, body))
+    except (ValueError, KeyError, TypeError, OverflowError, struct.error, zlib.error) as error:
         raise JournalError(
             f"the record columns of a trial cannot be read: {error}",
             where=where,
             way_out="restore the journal from a copy, or leave this trial out",
         ) from error
+
+
+def _opened(content: bytes) -> tuple[dict[str, Any], bytes]:
+    """The header, and the streams behind it."""
+    magic, version, length = _PREFIX.unpack_from(content)
+    if magic != MAGIC:
+        raise ValueError("they do not begin with LCRC")
+    if version != VERSION:
+        raise ValueError(f"their format is version {version}, this labcoat reads {VERSION}")
+    start = _PREFIX.size + length
+    return json.loads(content[_PREFIX.size : start]), content[start:]
 
 
 def _column(records: Records, recipe: Recipe, n: int) -> Column:
@@ -121,12 +126,13 @@ def _column(records: Records, recipe: Recipe, n: int) -> Column:
 
 
 def _columns(header: dict[str, Any], body: bytes) -> dict[str, Column]:
+    if zlib.crc32(body) != header["crc32"]:
+        raise ValueError("their checksum differs")
     columns: dict[str, Column] = {}
-    n, start, streams = int(header["n"]), 0, []
+    n, start = int(header["n"]), 0
     for each in header["columns"]:
         stream = body[start : start + each["bytes"]]
         start += each["bytes"]
-        streams.append(stream)
         dtype = np.dtype(each["type"])
         # Never more than the header promises, whatever the stream holds.
         planes = zlib.decompressobj().decompress(stream, n * dtype.itemsize + 1)
@@ -137,13 +143,4 @@ def _columns(header: dict[str, Any], body: bytes) -> dict[str, Column]:
         if each["minus"] is not None:
             values = columns[each["minus"]] - values
         columns[each["name"]] = values
-    if _checksum(streams) != header["crc32"] or start != len(body):
-        raise ValueError("their checksum differs")
     return columns
-
-
-def _checksum(streams: list[bytes]) -> int:
-    checksum = 0
-    for stream in streams:
-        checksum = zlib.crc32(stream, checksum)
-    return checksum

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,6 +47,7 @@ def engines(address: Address, *, read_only: bool, patience_s: float) -> Engines:
                 pool_pre_ping=True,
                 connect_args={"connect_timeout": max(2, round(patience_s))},
             )
+        event.listen(reading, "connect", _bounded(patience_s))
     return Engines(reading=reading, writing=reading.execution_options(**{WRITES: True}))
 
 
@@ -76,6 +78,18 @@ def _sqlite(address: Address, path: Path, *, read_only: bool, patience_s: float)
     return engine
 
 
+def _bounded(patience_s: float) -> Callable[[DBAPIConnection, ConnectionPoolEntry], None]:
+    """What bounds the wait for another writer on each new connection to Postgres."""
+
+    def bound(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
+        cursor = connection.cursor()
+        cursor.execute(f"SET lock_timeout = {round(patience_s * 1000)}")
+        cursor.close()
+        connection.commit()
+
+    return bound
+
+
 def _begin(connection: Connection) -> None:
     """Begin for real: the driver's own way neither locks early nor covers DDL."""
     writes = connection.get_execution_options().get(WRITES, False)
@@ -85,10 +99,10 @@ def _begin(connection: Connection) -> None:
 def _use_wal(address: Address, cursor: DBAPICursor) -> None:
     """Readers and one writer at once. Raises: JournalError where the disk cannot."""
     cursor.execute("PRAGMA journal_mode=WAL")
-    mode = cursor.fetchone()[0]
-    if mode != "wal":
+    row = cursor.fetchone()
+    if row is None or row[0] != "wal":
         raise JournalError(
-            f"the journal cannot use a write-ahead log here (SQLite stays in mode {mode!r})",
+            f"the journal cannot use a write-ahead log here (SQLite answers {row!r})",
             where=str(address),
             way_out="keep the journal on a local disk, or use postgresql://",
         )

@@ -16,6 +16,8 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from labcoat.errors import JournalError
 from labcoat.journal.address import MASK
 from labcoat.model.study import App, Study
@@ -24,9 +26,11 @@ from labcoat.model.workload import RequestTemplate
 HARMLESS_HEADERS = frozenset(
     {"accept", "accept-encoding", "accept-language", "connection", "content-type", "user-agent"}
 )
-_SECRET_WORD = r"(?:pass(?:word|wd)?|pwd|secret|token|api[_-]?key|auth|signature)"
+_SENSITIVE = r"(?:pass|password|passwd|pwd|secret|token|api[_-]?key|auth|authorization|signature)"
+_NAME = rf"(?:[\w-]*[_-])?{_SENSITIVE}(?:[_-][\w-]*)?"
 _IN_URL = re.compile(r"(?<=://)([^\s:/@]*):[^\s/@]+(?=@)")
-_NAMED = re.compile(rf"(?i)([\w-]*{_SECRET_WORD}[\w-]*\s*=\s*)[^\s&;,'\"]+")
+_NAMED = re.compile(rf"(?i)(?<![\w-])({_NAME}\s*=\s*)[^\s&;,'\"]+")
+_IS_SENSITIVE = re.compile(rf"(?i){_NAME}")
 
 
 def masked(text: str) -> str:
@@ -37,12 +41,17 @@ def masked(text: str) -> str:
 def dumped(document: object, *, where: str) -> str:
     """A document as JSON, masked, the same text for the same content.
 
-    Takes dataclasses, enums and paths as well. Raises: JournalError for a value that
-    JSON does not have: a number that is not finite, a key that is not text.
+    Takes dataclasses, enums, paths and numpy's numbers as well. Raises: JournalError
+    for a value that JSON does not have: a number that is not finite, a key that is
+    not text.
     """
+    return exact(_plain(document), where=where)
+
+
+def exact(document: object, *, where: str) -> str:
+    """A document as JSON, nothing masked. Raises: JournalError like ``dumped``."""
     try:
-        plain = _plain(document)
-        return json.dumps(plain, sort_keys=True, separators=(",", ":"), allow_nan=False)
+        return json.dumps(document, sort_keys=True, separators=(",", ":"), allow_nan=False)
     except (TypeError, ValueError, RecursionError) as error:
         raise JournalError(
             f"a document cannot be kept: {error}",
@@ -112,22 +121,31 @@ def _request(request: RequestTemplate) -> dict[str, Any]:
 
 
 def _plain(value: object) -> Any:
-    """The value in JSON's own terms, every string masked."""
+    """The value in JSON's own terms, every string masked; what has none is left as it is."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        value = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
     match value:
         case Enum():
-            return _plain(value.value)
-        case str():
-            return masked(value)
-        case Path():
-            return masked(str(value))
+            plain = _plain(value.value)
+        case str() | Path():
+            plain = masked(str(value))
         case Mapping():
-            if not all(isinstance(key, str) for key in value):
-                raise TypeError("a key is not text")
-            return {key: _plain(each) for key, each in value.items()}
+            plain = {key: _kept(key, each) for key, each in value.items()}
         case list() | tuple():
-            return [_plain(each) for each in value]
-        case _ if dataclasses.is_dataclass(value) and not isinstance(value, type):
-            names = [field.name for field in dataclasses.fields(value)]
-            return {name: _plain(getattr(value, name)) for name in names}
+            plain = [_plain(each) for each in value]
+        case np.generic():
+            plain = value.item()
         case _:
-            return value
+            plain = value
+    return plain
+
+
+def _kept(key: object, value: object) -> Any:
+    """What is kept under a key: nothing of a string whose key says that it is secret."""
+    if not isinstance(key, str):
+        raise JournalError(
+            f"a document has the key {key!r}, which is not text",
+            way_out="keep mappings from text; this is a defect of the caller",
+        )
+    is_secret = isinstance(value, str) and _IS_SENSITIVE.fullmatch(key) is not None
+    return MASK if is_secret else _plain(value)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
+import numpy as np
 from sqlalchemy import Connection, Row, Select, Table, insert, select
 
 from labcoat import __version__
@@ -170,9 +171,8 @@ class Journal:
     def record_void(self, block_id: str, reason: str) -> None:
         """A block that does not count, once, and why; its trials stay readable."""
         with self._writing() as connection:
-            connection.execute(
-                insert(schema.voids).values(block_id=block_id, at=_now(), reason=reason)
-            )
+            void = {"block_id": block_id, "at": _now(), "reason": reason}
+            self._insert(connection, schema.voids, [void])
 
     def record_trial(self, trial: Trial, measurement: Measurement, usage: Usage) -> TrialRecord:
         """A finished trial with all that was measured: one transaction, before any reader."""
@@ -188,13 +188,14 @@ class Journal:
                 position=trial.position,
                 variant=self._keep(connection, trial.variant),
             )
-            connection.execute(insert(schema.measurements).values(trial_id=id_, **values))
+            self._insert(connection, schema.measurements, [{"trial_id": id_, **values}])
             for table, readings in (
                 (schema.host_readings, rows.host_values(usage)),
                 (schema.layer_readings, rows.layer_values(usage)),
             ):
                 if readings:
-                    connection.execute(insert(table), [{"trial_id": id_, **r} for r in readings])
+                    of_trial = [{"trial_id": id_, **reading} for reading in readings]
+                    self._insert(connection, table, of_trial)
             query = queries.one(queries.TRIALS, schema.trials, id_)
             return rows.trial_record(connection.execute(query).one())
 
@@ -351,8 +352,22 @@ class Journal:
     def _append(self, connection: Connection, table: Table, **values: object) -> str:
         """One row with a new id and the time; the id."""
         id_ = self._ids.new()
-        connection.execute(insert(table).values(id=id_, at=_now(), **values))
+        self._insert(connection, table, [{"id": id_, "at": _now(), **values}])
         return id_
+
+    def _insert(
+        self, connection: Connection, table: Table, values: Sequence[Mapping[str, object]]
+    ) -> None:
+        """Rows as they are. A not-a-number is refused: SQLite would keep a NULL for it."""
+        plain = [{name: _plain(value) for name, value in row.items()} for row in values]
+        unknown = [name for row in plain for name, value in row.items() if value != value]  # noqa: PLR0124 - only NaN differs from itself
+        if unknown:
+            raise JournalError(
+                f"not a number: {', '.join(unknown)}",
+                where=f"{self._address}, table {table.name}",
+                way_out="this is a defect of what measured it; please report it",
+            )
+        connection.execute(insert(table), plain)
 
     def _keep(self, connection: Connection, variant: Variant) -> str:
         """The variant's name, once its assignment is there."""
@@ -385,3 +400,8 @@ class Journal:
 
 def _now() -> datetime:
     return datetime.now(UTC)
+
+
+def _plain(value: object) -> object:
+    """The value in Python's own types; drivers do not know numpy's numbers."""
+    return value.item() if isinstance(value, np.generic) else value

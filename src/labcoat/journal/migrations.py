@@ -7,11 +7,11 @@ that a crash between two leaves a journal of a version that is known.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from sqlalchemy import Connection, Engine, func, insert, inspect, select, text
+from sqlalchemy import Connection, Engine, Table, func, insert, inspect, select, text
 
 from labcoat import __version__
 from labcoat.errors import JournalError
@@ -19,6 +19,10 @@ from labcoat.journal import schema
 from labcoat.journal.address import Address
 
 LOCK = 0x1ABC0A7  # Postgres' advisory lock of those who change the schema
+_REFUSAL = """
+CREATE OR REPLACE FUNCTION labcoat_append_only() RETURNS trigger LANGUAGE plpgsql AS
+$$ BEGIN RAISE EXCEPTION 'the journal is append-only'; END $$
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,25 +76,19 @@ def current(connection: Connection) -> int | None:
     return version
 
 
-def forbid_changes(connection: Connection) -> None:
+def forbid_changes(connection: Connection, tables: Iterable[Table]) -> None:
     """Let the database itself refuse to change or delete what was recorded."""
     postgres = connection.dialect.name == "postgresql"
     if postgres:
-        connection.execute(
-            text(
-                "CREATE OR REPLACE FUNCTION labcoat_append_only() RETURNS trigger"
-                " LANGUAGE plpgsql AS"
-                " $$ BEGIN RAISE EXCEPTION 'the journal is append-only'; END $$"
-            )
-        )
-    for table in schema.metadata.sorted_tables:
-        for verb in ("UPDATE", "DELETE"):
-            name = f"{table.name}_no_{verb.lower()}"
+        connection.execute(text(_REFUSAL))
+    for table in tables:
+        for verb in ("UPDATE", "DELETE", "TRUNCATE") if postgres else ("UPDATE", "DELETE"):
             body = (
                 "FOR EACH STATEMENT EXECUTE FUNCTION labcoat_append_only()"
                 if postgres
                 else "BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END"
             )
+            name = f"{table.name}_no_{verb.lower()}"
             connection.execute(text(f"CREATE TRIGGER {name} BEFORE {verb} ON {table.name} {body}"))
 
 
@@ -104,7 +102,7 @@ def _advance(engine: Engine, address: Address, steps: Sequence[Step], version: i
             if inspect(connection).get_table_names():
                 raise _stranger(address)
             schema.metadata.create_all(connection)
-            forbid_changes(connection)
+            forbid_changes(connection, schema.metadata.sorted_tables)
             _record(connection, version)
             return version
         if found >= version:

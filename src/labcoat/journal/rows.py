@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Row
 
 from labcoat.journal import columns
-from labcoat.journal.documents import dumped, loaded
+from labcoat.journal.documents import dumped, exact, loaded
 from labcoat.model.experiment import Arm, Order, Trial, Usage
 from labcoat.model.host import Facts, HostCounters, TreeCounters
 from labcoat.model.journal import (
@@ -70,7 +70,7 @@ def facts_of(row: Row[Any]) -> Facts:
 
 def assignment(variant: Variant) -> str:
     """Column ``variants.assignment``."""
-    return dumped(variant.assignment, where=f"variant {variant.name}")
+    return exact(variant.assignment, where=f"variant {variant.name}")
 
 
 def variant_of(text: str) -> Variant:

@@ -15,6 +15,7 @@ from sqlalchemy import (
     Dialect,
     Double,
     ForeignKey,
+    ForeignKeyConstraint,
     Index,
     LargeBinary,
     MetaData,
@@ -42,7 +43,7 @@ class Utc(TypeDecorator[datetime]):
         instant = value.astimezone(UTC)
         return instant.replace(tzinfo=None) if dialect.name == "sqlite" else instant
 
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002, E501 - SQLAlchemy's signature
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 - SQLAlchemy's signature
         """The instant, in UTC."""
         if value is None:
             return None
@@ -156,6 +157,7 @@ blocks = Table(
     Column("block_order", String(4), nullable=False),
     _whole("seed"),
     UniqueConstraint("experiment_id", "block_index", "attempt", name="block_once"),
+    UniqueConstraint("id", "experiment_id", name="block_in_experiment"),
 )
 
 voids = Table(
@@ -172,13 +174,19 @@ trials = Table(
     _id(),
     _at(),
     _parent("experiment_id", "experiments"),
-    _parent("block_id", "blocks", nullable=True),
+    Column("block_id", String(16)),
     Column("arm", String(16), nullable=False),
     _whole("slot"),
     _whole("position"),
     _parent("variant", "variants", key="name"),
     # NULL blocks are all different, so this binds only the trials of a block.
     UniqueConstraint("block_id", "position", name="trial_once"),
+    # A trial is in the experiment that its block is in.
+    ForeignKeyConstraint(
+        ["block_id", "experiment_id"],
+        ["blocks.id", "blocks.experiment_id"],
+        name="trial_in_block",
+    ),
     Index("trials_of_experiment", "experiment_id", "id"),
 )
 
