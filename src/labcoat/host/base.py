@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,7 +33,9 @@ class Launch:
     ``name``: the component, for messages and the log's name. ``env``: the whole
     environment (nothing is inherited). ``log``: file that gets stdout and stderr.
     ``unprivileged``: drop root first (Postgres refuses to run as root); no effect
-    when not root. ``cpus``: CPUs it may run on, None is all.
+    when not root. ``cpus``: CPUs it may run on, None is all. ``stop_signal``: what asks
+    its root to end (uWSGI and Postgres want SIGINT). ``lock``: the sandbox's lock, held
+    while anything of it lives; the sandbox fills it in.
     """
 
     name: str
@@ -42,6 +45,8 @@ class Launch:
     env: Mapping[str, str] = field(default_factory=dict)
     unprivileged: bool = False
     cpus: tuple[int, ...] | None = None
+    stop_signal: int = signal.SIGTERM
+    lock: Path | None = None
 
 
 class Process(Protocol):
@@ -62,6 +67,13 @@ class Process(Protocol):
 
     def tail(self, lines: int = 20) -> tuple[str, ...]:
         """The last lines of the log."""
+
+
+class Guard(Protocol):
+    """What removes a sandbox's directory and lock when labcoat is killed."""
+
+    def close(self) -> None:
+        """Stand down: labcoat has removed them itself."""
 
 
 class Host(Protocol):
@@ -89,3 +101,6 @@ class Host(Protocol):
 
     def answers(self, endpoint: Endpoint) -> bool:
         """Whether something accepts connections there now; never waits."""
+
+    def guard(self, directory: Path, *, lock: Path) -> Guard:
+        """See to it that the directory goes should labcoat be killed. Raises: HostError."""

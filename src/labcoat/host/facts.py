@@ -1,0 +1,94 @@
+"""Facts of this machine."""
+
+from __future__ import annotations
+
+import math
+import os
+import platform
+import resource
+from collections.abc import Mapping
+from pathlib import Path
+
+from labcoat.host.cgroup import memory_limit_bytes, own_groups, quota_cpus
+from labcoat.model.host import Facts
+
+
+def read_facts(programs: Mapping[str, str]) -> Facts:
+    """What this machine is. ``programs``: name -> "version (path)"."""
+    quota = quota_cpus()
+    online = os.cpu_count() or 1
+    usable = len(os.sched_getaffinity(0))
+    physical = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    limit = memory_limit_bytes()
+    low, high = (text("/proc/sys/net/ipv4/ip_local_port_range") or "32768 60999").split()
+    return Facts(
+        hostname=platform.node(),
+        kernel=platform.release(),
+        machine=platform.machine(),
+        cpu_model=cpu_model(text("/proc/cpuinfo") or ""),
+        cpus=usable if quota is None else max(1, min(usable, math.ceil(quota))),
+        cpus_online=online,
+        cpu_quota=quota,
+        ram_bytes=physical if limit is None else min(physical, limit),
+        virtualised=virtualised(),
+        governor=text("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
+        cgroup=own_groups().version,
+        somaxconn=int(text("/proc/sys/net/core/somaxconn") or 128),
+        nofile=resource.getrlimit(resource.RLIMIT_NOFILE)[0],
+        port_range=(int(low), int(high)),
+        python=platform.python_version(),
+        is_root=os.geteuid() == 0,
+        programs=tuple(sorted(programs.items())),
+    )
+
+
+def text(path: str) -> str | None:
+    """What a small file of the kernel says; None where it is not there or not for us."""
+    try:
+        return Path(path).read_text().strip()
+    except OSError:
+        return None
+
+
+def cpu_model(cpuinfo: str) -> str:
+    """The name of the CPU; architectures spell it differently."""
+    named = dict(
+        (key.strip(), value.strip())
+        for key, colon, value in (line.partition(":") for line in cpuinfo.splitlines())
+        if colon
+    )
+    for key in ("model name", "Model", "Hardware", "cpu", "uarch"):
+        if named.get(key):
+            return named[key]
+    return "unknown"
+
+
+def virtualised() -> str | None:
+    """Which hypervisor or container labcoat runs under; None where none shows."""
+    if Path("/.dockerenv").exists():
+        return "docker"
+    if Path("/run/.containerenv").exists():
+        return "podman"
+    vendor = text("/sys/class/dmi/id/sys_vendor") or ""
+    product = text("/sys/class/dmi/id/product_name") or ""
+    kind = text("/sys/hypervisor/type")
+    for mark, name in _HYPERVISORS:
+        if mark in f"{vendor} {product}".lower():
+            return name
+    if kind:
+        return kind
+    flags = text("/proc/cpuinfo") or ""
+    return "virtual machine" if " hypervisor" in flags else None
+
+
+_HYPERVISORS = (
+    ("kvm", "kvm"),
+    ("qemu", "kvm"),
+    ("vmware", "vmware"),
+    ("virtualbox", "virtualbox"),
+    ("xen", "xen"),
+    ("microsoft corporation virtual", "hyper-v"),
+    ("amazon ec2", "ec2"),
+    ("google", "google compute engine"),
+    ("firecracker", "firecracker"),
+)
