@@ -72,7 +72,7 @@ def errors_page() -> str:
     return (
         "# Errors\n\n"
         "Each message has three parts: what happened, where, and the way out. The kind is what\n"
-        '`--json` prints under `error.kind`. `Interrupted` is the kind of a Ctrl-C.\n\n'
+        "`--json` prints under `error.kind`. `Interrupted` is the kind of a Ctrl-C.\n\n"
         + "".join(error_sections(errors.LabcoatError))
     )
 
@@ -80,9 +80,9 @@ def errors_page() -> str:
 def error_sections(kind: type[errors.LabcoatError]) -> Iterator[str]:
     """A class and those below it, each with a heading of its own."""
     sentence = (kind.__doc__ or "").partition("\n")[0].replace("``", "`")
-    parents = [base.__name__ for base in kind.__mro__[1:] if issubclass(base, errors.LabcoatError)]
-    below = f" A kind of {', '.join(parents)}." if parents else ""
-    yield f"## {kind.__name__}\n\n{sentence}{below} Exit code {int(kind.exit_code)}.\n\n"
+    parents = [base.__name__ for base in kind.__mro__[1:] if "labcoat" in base.__module__]
+    above = f" A kind of {', '.join(parents)}." if parents else ""
+    yield f"## {kind.__name__}\n\n{sentence}{above} Exit code {int(kind.exit_code)}.\n\n"
     for child in kind.__subclasses__():
         yield from error_sections(child)
 
@@ -90,11 +90,13 @@ def error_sections(kind: type[errors.LabcoatError]) -> Iterator[str]:
 def metrics_page() -> str:
     """Every metric with its unit and better-direction."""
     sections = "".join(
-        f"## {metric.name}\n\n{metric.title}; unit `{metric.unit}`; {metric.better.value} is better.\n\n"
+        f"## {metric.name}\n\n"
+        f"{metric.title}; unit `{metric.unit}`; {metric.better.value} is better.\n\n"
         for metric in METRICS
     )
     return (
-        "# Metrics\n\nA metric is a named quantity with a unit and a better-direction. Units are SI\n"
+        "# Metrics\n\n"
+        "A metric is a named quantity with a unit and a better-direction. Units are SI\n"
         "base units in the journal and in `--json`; `ratio` is a plain number, 0.02 reads 2 %.\n\n"
         + sections
     )
@@ -107,7 +109,9 @@ def study_file_page() -> str:
         "# The study file, labcoat.toml\n\n"
         "What labcoat must know of a project. Relative paths start from the file's folder. Every\n"
         "mistake is told at once, with line and key; nothing unknown is accepted.\n\n"
-        "```toml\n" + (ROOT / "docs" / "reference" / "study-file.toml").read_text() + "```\n\n"
+        "```toml\n"
+        + (ROOT / "docs" / "reference" / "study-file.toml").read_text()
+        + "```\n\n"
         + "".join(table_section("", study_form.StudyForm))
         + f"Components, front to back: {components}. Exactly one app server. A component is the\n"
         "path of your own file, `true` for none, or a table; `granian` and `uvicorn` have no file\n"
@@ -152,7 +156,7 @@ def kind_of(field: FieldInfo) -> str:
     origin = getattr(kind, "__origin__", kind)
     if origin is list:
         return "list"
-    return "table" if origin is dict else KINDS[origin]
+    return KINDS.get(origin, "table") if isinstance(origin, type) else "table"
 
 
 def default_of(field: FieldInfo) -> str:
