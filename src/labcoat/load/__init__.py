@@ -1,1 +1,10 @@
-"""What the stack endures: workloads, arrival plans, generators, the honesty verdict."""
+"""What the stack endures: workloads, arrival plans, generators, the honesty verdict.
+
+Refuses: to time anything from the moment of sending when the plan says when it should
+have been sent; to average percentiles; to hide a failed request; to put load on a host
+that the caller did not name. May import host, stats, model, errors.
+"""
+
+from labcoat.load.generator import Generator
+
+__all__ = ["Generator"]

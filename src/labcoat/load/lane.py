@@ -1,0 +1,339 @@
+"""Lanes: one user with at most one connection and at most one request in flight.
+
+This is the hot path. A plain answer that arrives in one piece under a head seen before
+costs one look-up, one row and one write. Requests are written straight to the socket
+(uvloop would keep them until the end of its turn, and ``sent`` would be early by the
+time of a whole turn); what the socket does not take at once goes through the transport.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from time import monotonic_ns
+from typing import TYPE_CHECKING, cast
+
+from labcoat.load import cookies, heads
+from labcoat.load.bodies import Body, BodyError
+from labcoat.load.heads import Head, HeadError
+from labcoat.model.load import Outcome
+
+if TYPE_CHECKING:
+    from labcoat.load.binding import Route
+    from labcoat.load.dialler import Dialler
+    from labcoat.load.slice import Slice
+
+OK = int(Outcome.OK)
+WRONG_STATUS = int(Outcome.WRONG_STATUS)
+
+
+class Lane(asyncio.Protocol):
+    """One user of a target, for as long as the generator knows the target.
+
+    ``is_busy``: a request is in flight (or its connection is being opened).
+    The connection outlives slices; cookies do not. After an answer that ends the
+    connection the lane is idle only once the transport has reported its end.
+
+    A request on a connection that had answered before, of which nothing was answered,
+    met a server that was closing an idle connection. It is sent again, once, if its
+    method is idempotent (RFC 9110, 9.2.2), counted in ``Slice.resent`` and timed from
+    its first sending. Any other loss is a RESET.
+    """
+
+    __slots__ = (
+        "_answered",
+        "_body",
+        "_dialler",
+        "_dialling",
+        "_fd",
+        "_first",
+        "_has_resent",
+        "_head",
+        "_intended",
+        "_is_last",
+        "_is_parting",
+        "_jar",
+        "_known",
+        "_partial",
+        "_route",
+        "_slice",
+        "_transport",
+        "_wire",
+        "is_busy",
+        "sent",
+    )
+
+    def __init__(self, dialler: Dialler, known: dict[bytes, Head]) -> None:
+        self._dialler = dialler
+        self._known = known
+        self._slice: Slice | None = None
+        self._transport: asyncio.Transport | None = None
+        self._dialling: asyncio.Task[None] | None = None
+        self._fd = -1
+        self._answered = 0
+        self._is_parting = False
+        self._jar: dict[bytes, bytes] = {}
+        self._head: Head | None = None
+        self._body: Body | None = None
+        self._partial = b""
+        self._route: Route | None = None
+        self._wire = b""
+        self._intended = self._first = self.sent = 0
+        self._is_last = self._has_resent = False
+        self.is_busy = False
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether the connection is open, as far as is known."""
+        return self._transport is not None
+
+    def join(self, current: Slice | None) -> None:
+        """Belong to a slice from now on: its requests, its columns, no cookies yet."""
+        self._slice = current
+        self._jar.clear()
+
+    # -- sending -----------------------------------------------------------------------
+
+    def begin(self, intended: int = 0) -> None:
+        """Send the slice's next request; ``intended`` 0 means now."""
+        current = cast("Slice", self._slice)
+        wire, route = current.next_request()
+        if self._jar:
+            wire = cookies.with_cookies(wire, self._jar)
+        self._route = route
+        self._wire = wire
+        self._first = 0
+        self._has_resent = False
+        self.is_busy = True
+        self.sent = monotonic_ns()
+        self._intended = intended or self.sent
+        if self._transport is None:
+            self.dial()
+        else:
+            self._write(wire)
+
+    def _write(self, wire: bytes) -> None:
+        if self._fd < 0:
+            cast("asyncio.Transport", self._transport).write(wire)
+            return
+        try:
+            written = os.write(self._fd, wire)
+        except BlockingIOError:
+            written = 0
+        except OSError:
+            cast("asyncio.Transport", self._transport).abort()  # connection_lost follows
+            return
+        if written != len(wire):
+            self._is_last = True  # the rest may still be under way when the answer comes
+            cast("asyncio.Transport", self._transport).write(wire[written:])
+
+    def dial(self) -> asyncio.Task[None]:
+        """Open the connection, and send the request that waits for it, if one does."""
+        self._dialling = asyncio.create_task(self._dial())
+        return self._dialling
+
+    async def _dial(self) -> None:
+        try:
+            await self._dialler.connect(self)
+        except OSError:
+            if self.is_busy:
+                self._end(Outcome.CONNECT_FAILED)
+                cast("Slice", self._slice).rest(self)
+        finally:
+            if self._dialling is asyncio.current_task():
+                self._dialling = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """A connection is open; called by the loop."""
+        self._transport = cast("asyncio.Transport", transport)
+        self._fd = -1
+        if transport.get_extra_info("sslcontext") is None:
+            self._fd = transport.get_extra_info("socket").fileno()
+        self._answered = 0
+        self._forget_answer()
+        self._is_last = False
+        if self._slice is not None:
+            self._slice.connects += 1
+            self._is_last = not self._slice.keep_alive
+        if self.is_busy:
+            self._write(self._wire)
+
+    # -- receiving ---------------------------------------------------------------------
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes of an answer; called by the loop."""
+        now = monotonic_ns()
+        if self._head is None and self.is_busy:
+            if self._partial:
+                data = self._partial + data
+            end = data.find(heads.END) + 4
+            raw = data[:end]
+            head = self._known.get(raw)
+            if head is not None and head.is_simple and not self._first:
+                route = cast("Route", self._route)
+                length = head.length
+                if route.is_plain and length == len(data) - end:
+                    self.is_busy = False
+                    self._answered += 1
+                    current = cast("Slice", self._slice)
+                    status = head.status
+                    current.add(
+                        self._intended,
+                        self.sent,
+                        now,
+                        now,
+                        status,
+                        length,
+                        route.index,
+                        OK if status in route.accepted else WRONG_STATUS,
+                    )
+                    if self._is_last:
+                        self._part()
+                    else:
+                        current.idle(self, now)
+                    return
+        self._take(data, now)
+
+    def _take(self, data: bytes, now: int) -> None:
+        """Every answer that is not plain, whole and known."""
+        if not self.is_busy:
+            self._part()  # nobody asked
+            return
+        self._first = self._first or now
+        try:
+            if self._body is None:
+                data = self._take_heads(data)
+            if self._body is None:
+                return
+            if data:
+                self._body.feed(data)
+        except (HeadError, BodyError):
+            self._end(Outcome.BAD_RESPONSE)
+            self._part()
+            return
+        if self._body.is_whole:
+            self._finish(now)
+
+    def _take_heads(self, data: bytes) -> bytes:
+        """Take the answer's head, and those of informational answers; gives what follows."""
+        while True:
+            end = data.find(heads.END) + 4
+            if end < 4:
+                self._partial = data
+                if len(data) > heads.LIMIT:
+                    raise HeadError("the head has no end")
+                return b""
+            raw, data = data[:end], data[end:]
+            head = self._known.get(raw) or heads.learn(self._known, raw)
+            self._partial = b""
+            if head.status not in heads.INFORMATIONAL:
+                break
+        self._head = head
+        self._body = Body(raw, head, cast("Route", self._route))
+        current = cast("Slice", self._slice)
+        if current.keeps_cookies:
+            for value in head.cookies:
+                cookies.take(self._jar, value)
+        return data
+
+    def _finish(self, now: int) -> None:
+        """The answer is whole."""
+        head, body = cast("Head", self._head), cast("Body", self._body)
+        self._end(body.outcome(cast("Route", self._route)), done=now)
+        self._answered += 1
+        if head.closes or self._is_last:
+            self._part()
+        else:
+            cast("Slice", self._slice).idle(self, now)
+
+    def _end(self, outcome: Outcome, *, done: int = 0) -> None:
+        """Write the row of the request in flight; there is none afterwards."""
+        self.is_busy = False
+        cast("Slice", self._slice).add(
+            self._intended,
+            self.sent,
+            self._first,
+            done or monotonic_ns(),
+            0 if self._head is None else self._head.status,
+            0 if self._body is None else self._body.received,
+            cast("Route", self._route).index,
+            int(outcome),
+        )
+        self._forget_answer()
+
+    def _forget_answer(self) -> None:
+        self._head = self._body = None
+        self._partial = b""
+
+    # -- ending ------------------------------------------------------------------------
+
+    def _part(self) -> None:
+        """End the connection; idle once it has ended."""
+        self._is_parting = True
+        if self._transport is not None:
+            self._transport.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The connection has ended, by whomever; called by the loop."""
+        self._transport = None
+        self._fd = -1
+        current = self._slice
+        if self._is_parting:
+            self._is_parting = False
+            if current is not None:
+                current.idle(self, monotonic_ns())
+            return
+        if not self.is_busy or current is None:
+            return
+        if self._head is not None and self._ends_with_connection(exc):
+            self._end(cast("Body", self._body).outcome(cast("Route", self._route)))
+        elif self._may_send_again():
+            self._has_resent = True
+            current.resent += 1
+            self.dial()
+            return
+        else:
+            self._end(Outcome.RESET)
+        current.idle(self, monotonic_ns())
+
+    def _ends_with_connection(self, exc: Exception | None) -> bool:
+        head = cast("Head", self._head)
+        return exc is None and head.length is None and not head.is_chunked
+
+    def _may_send_again(self) -> bool:
+        return (
+            self._answered > 0
+            and not cast("Slice", self._slice).is_over
+            and not self._first
+            and not self._has_resent
+            and cast("Route", self._route).is_idempotent
+        )
+
+    def give_up(self, outcome: Outcome) -> None:
+        """End the request in flight and its connection: it took too long."""
+        self._end(outcome)
+        self.close()
+        if self._transport is None:
+            cast("Slice", self._slice).idle(self, monotonic_ns())
+
+    def leave_unfinished(self) -> None:
+        """Write the row of the request in flight as UNFINISHED; the lane stays busy with it."""
+        cast("Slice", self._slice).add(
+            self._intended,
+            self.sent,
+            self._first,
+            0,
+            0 if self._head is None else self._head.status,
+            0,
+            cast("Route", self._route).index,
+            int(Outcome.UNFINISHED),
+        )
+
+    def close(self) -> None:
+        """Close the connection, or stop opening it; a request in flight is forgotten."""
+        self.is_busy = False
+        self._forget_answer()
+        if self._dialling is not None:
+            self._dialling.cancel()
+        if self._transport is not None:
+            self._part()

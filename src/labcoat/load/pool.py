@@ -1,0 +1,90 @@
+"""Pools: the lanes of one target, kept for as long as the target is known."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from labcoat.errors import LoadError
+from labcoat.load.dialler import Dialler
+from labcoat.load.lane import Lane
+from labcoat.model.load import ClosedLoop
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from labcoat.load.heads import Head
+    from labcoat.model.load import Plan, Target
+
+AT_ONCE = 32
+"""Connections opened together: fewer than the shortest listen queue of any server."""
+
+CONNECT_S = 5.0
+"""How long a server may take to accept before the slice."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Pool:
+    """Lanes to one target; with ``keep_alive`` their connections are open before a slice."""
+
+    target: Target
+    dialler: Dialler
+    keep_alive: bool
+    known: dict[bytes, Head] = field(default_factory=dict)
+    lanes: list[Lane] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, target: Target, *, keep_alive: bool) -> Pool:
+        """A pool with no lane yet. Raises: UsageError, LoadError (address)."""
+        return cls(target=target, dialler=Dialler.of(target), keep_alive=keep_alive)
+
+    async def ready(self, plan: Plan, *, timeout_s: float) -> Sequence[Lane]:
+        """The lanes that a plan needs, connected where connections are kept; no others stay open.
+
+        An open loop opens connections as it needs them, beyond one that shows that
+        somebody listens. Raises: LoadError if no connection can be opened at all.
+        """
+        wanted = plan.users if isinstance(plan, ClosedLoop) else plan.connections
+        while len(self.lanes) < wanted:
+            self.lanes.append(Lane(self.dialler, self.known))
+        await self._close(self.lanes[wanted:])
+        del self.lanes[wanted:]
+        await self._probe(min(timeout_s, CONNECT_S))
+        if self.keep_alive and isinstance(plan, ClosedLoop):
+            missing = [lane for lane in self.lanes if not lane.is_connected]
+            for first in range(0, len(missing), AT_ONCE):
+                await asyncio.wait(
+                    [lane.dial() for lane in missing[first : first + AT_ONCE]],
+                    timeout=min(timeout_s, CONNECT_S),
+                )
+        return tuple(self.lanes)
+
+    async def _probe(self, timeout_s: float) -> None:
+        """Open one connection where none is open. Raises: LoadError."""
+        if any(lane.is_connected for lane in self.lanes):
+            return
+        lane = self.lanes[0]
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self.dialler.connect(lane)
+        except OSError as error:  # TimeoutError is one
+            where = self.target.url if self.target.uds is None else f"unix:{self.target.uds}"
+            raise LoadError(
+                f"cannot connect: {error.strerror or error or 'nobody accepted in time'}",
+                where=where,
+                way_out="start the server, or mend the address",
+            ) from error
+        if not self.keep_alive:
+            await self._close([lane])
+
+    async def close(self) -> None:
+        """Close every connection; all are closed when this returns."""
+        await self._close(self.lanes)
+
+    @staticmethod
+    async def _close(lanes: Sequence[Lane]) -> None:
+        for lane in lanes:
+            lane.close()
+        while any(lane.is_connected for lane in lanes):
+            await asyncio.sleep(0)
