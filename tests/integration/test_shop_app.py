@@ -5,13 +5,11 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import os
-import pwd
 import re
-import shutil
+import signal
 import struct
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -25,7 +23,11 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from labcoat.host.base import Launch
+from labcoat.host.local import LocalHost
+from labcoat.host.sandbox import Sandbox
 from labcoat.lab.study_file import read_study
+from labcoat.model.stack import Endpoint, Speaks
 from labcoat.model.workload import RequestTemplate
 
 SHOP = Path(__file__).parents[2] / "examples" / "shop"
@@ -58,48 +60,42 @@ class Shop:
             return connection.execute(query, parameters).fetchall()
 
 
-def as_owner(argv: list[str], folder: Path) -> None:
-    """A Postgres program to its end; never as root, which it refuses."""
-    owner = folder.owner() if os.geteuid() == 0 else None
-    with (folder / "output").open("ab") as output:
-        completed = subprocess.run(
-            argv,
+def boot(sandbox: Sandbox, programs: Path) -> str:
+    """A cluster of its own with the shop's postgresql.conf, on a Unix socket; its URL."""
+    folder = sandbox.directory("postgres", unprivileged=True)
+    cluster = folder / "cluster"
+    initdb = (str(programs / "initdb"), "-D", str(cluster), "-U", "shop", "-A", "trust")
+    made = sandbox.host.run(
+        (*initdb, "--no-locale", "-E", "UTF8", "-N"), cwd=folder, timeout_s=60, unprivileged=True
+    )
+    assert made.status == 0, made.tail()
+    settings = (SHOP / "deploy" / "postgresql.conf").read_text()
+    sandbox.write(cluster / "postgresql.conf", settings, unprivileged=True)
+    listen = Endpoint(speaks=Speaks.POSTGRES, path=folder / ".s.PGSQL.5432")
+    only_there = ("-k", str(folder), "-c", "listen_addresses=", "-c", "fsync=off")
+    sandbox.start(
+        Launch(
+            name="postgres",
+            argv=(str(programs / "postgres"), "-D", str(cluster), *only_there),
             cwd=folder,
-            user=owner,
-            extra_groups=[] if owner else None,
-            env={"LC_ALL": "C", "PATH": os.environ["PATH"]},
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            check=False,
-            timeout=60,
-        )
-    assert completed.returncode == 0, (folder / "output").read_text()
+            log=folder / "postgres.log",
+            unprivileged=True,
+            stop_signal=signal.SIGINT,
+        ),
+        ready=lambda _: sandbox.host.answers(listen),
+        timeout_s=60,
+    )
+    return f"postgresql:///postgres?host={folder}&user=shop"
 
 
 @pytest.fixture(
     scope="module", params=builds() or [Path("/none/bin")], ids=lambda folder: folder.parent.name
 )
 def database_url(request: pytest.FixtureRequest) -> Iterator[str]:
-    """A cluster of its own with the shop's postgresql.conf, on a Unix socket only."""
     programs: Path = request.param
     assert programs.exists(), "no Postgres is installed; the extra 'embedded' brings one"
-    folder = Path(tempfile.mkdtemp(prefix="shop-"))
-    cluster = folder / "cluster"
-    if os.geteuid() == 0:
-        os.chown(folder, pwd.getpwnam("nobody").pw_uid, -1)
-    pg_ctl = [str(programs / "pg_ctl"), "-D", str(cluster), "-w"]
-    try:
-        initdb = [str(programs / "initdb"), "-D", str(cluster), "-U", "shop", "-A", "trust"]
-        as_owner([*initdb, "--no-locale", "-E", "UTF8", "-N"], folder)
-        shutil.copyfile(SHOP / "deploy" / "postgresql.conf", cluster / "postgresql.conf")
-        listen = f"-k {folder} -c listen_addresses='' -c fsync=off"
-        as_owner([*pg_ctl, "-l", str(folder / "log"), "-o", listen, "start"], folder)
-        try:
-            yield f"postgresql:///postgres?host={folder}&user=shop"
-        finally:
-            as_owner([*pg_ctl, "-m", "fast", "stop"], folder)
-    finally:
-        shutil.rmtree(folder)
+    with Sandbox.open(LocalHost()) as sandbox:
+        yield boot(sandbox, programs)
 
 
 def seed(database_url: str) -> None:
