@@ -11,7 +11,7 @@ from labcoat.lab.events import ComponentUp
 from labcoat.lab.steady import BINS, CAP_S, steadiness
 from labcoat.lab.validity import ERRORS
 from labcoat.lab.workbench import Reading, Workbench, measure_slice
-from labcoat.model.load import ClosedLoop, Window
+from labcoat.model.load import ClosedLoop, Outcome, Window
 from labcoat.model.variant import ORIGIN, Variant
 from labcoat.stack.rig import Rig
 from labcoat.stack.servers import SERVERS
@@ -106,18 +106,17 @@ def ask_each(bench: Workbench, standing: Standing) -> None:
         workload=evenly,
     )
     records = reading.measurement.records
-    wrong = np.isin(records.outcome, [int(each) for each in ERRORS])
+    wrong = np.isin(records.outcome, ERRORS)
     if not len(records) or not wrong.any():
         return
     said = []
     for route in np.unique(records.route[wrong]):
         rows = wrong & (records.route == route)
         first = int(np.flatnonzero(rows)[0])
-        outcome = records.outcome[first]
         said.append(
             f"{reading.measurement.routes[route]}: {rows.sum()} of"
             f" {(records.route == route).sum()} wrong, status {records.status[first]}"
-            f" ({ERRORS[[int(e) for e in ERRORS].index(int(outcome))].name.lower()})"
+            f" ({Outcome(records.outcome[first]).name.lower().replace('_', ' ')})"
         )
     raise NotReady(
         "the app answers wrongly",

@@ -1,7 +1,6 @@
-"""Where the time of a request goes, how much there could be, and what stands in the way.
+"""Where the time of a request goes, and what stands in the way of more.
 
-Pure: readings in, findings out. Sources: science.md section 8; Denning & Buzen 1978
-(operational laws: utilisation and forced flow give each bound).
+Pure: readings in, findings out.
 """
 
 from __future__ import annotations
@@ -10,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from labcoat.model.baseline import Bound, Part, Waterfall
+from labcoat.stats.ceiling import closure
 
 NEAR_RATIO = 0.75
 """A bound explains the throughput when at least this share of it is reached."""
@@ -60,7 +60,6 @@ def waterfall(account: Account, *, server: str, call_app_cpu_s: float) -> Waterf
         ("idle", account.idle_s),
     ]
     capacity_s = account.cores * account.wall_s
-    total_s = sum(each for _, each in seconds)
     return Waterfall(
         cores=account.cores,
         window_s=account.wall_s,
@@ -69,73 +68,16 @@ def waterfall(account: Account, *, server: str, call_app_cpu_s: float) -> Waterf
             Part(name=name, per_request_s=each / n, share_ratio=each / capacity_s)
             for name, each in seconds
         ),
-        closure_ratio=total_s / capacity_s - 1,
+        closure_ratio=closure([each / n for _, each in seconds], capacity_s / n),
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Demand:
-    """What one request asks of each resource, and how much of each there is.
-
-    ``stack_cpu_s``/``generator_cpu_s``: CPU per request. ``server_cpu_s``: the part in
-    the app server's tree. ``hold_s``: how long one request occupies a worker.
-    ``slots``: requests that the app server can serve at once (processes x threads),
-    None where it does not say. ``processes``: its processes, None likewise.
-    """
-
-    cores: int
-    stack_cpu_s: float
-    generator_cpu_s: float
-    server: str
-    server_cpu_s: float
-    hold_s: float
-    slots: int | None
-    processes: int | None
-
-
-def bounds(demand: Demand) -> tuple[Bound, ...]:
-    """Every upper bound on throughput that is known, smallest first."""
-    total_s = demand.stack_cpu_s + demand.generator_cpu_s
-    found = [
-        Bound(
-            name="cpu",
-            limit_per_s=demand.cores / total_s,
-            because=(
-                f"{demand.cores} cores / {total_s * 1e3:.2f} ms CPU per request"
-                f" (the load generator's {demand.generator_cpu_s * 1e3:.2f} ms included)"
-            ),
-        )
-    ]
-    if demand.slots is not None:
-        found.append(
-            Bound(
-                name="workers",
-                limit_per_s=demand.slots / demand.hold_s,
-                because=(
-                    f"{demand.slots} request{'s' if demand.slots > 1 else ''} at a time in"
-                    f" {demand.server} / {demand.hold_s * 1e3:.2f} ms that each holds its worker"
-                ),
-            )
-        )
-    if demand.processes is not None and demand.slots is not None:
-        if demand.slots > demand.processes:
-            found.append(
-                Bound(
-                    name="interpreter",
-                    limit_per_s=demand.processes / demand.server_cpu_s,
-                    because=(
-                        f"{demand.processes} interpreter lock(s) in {demand.server} /"
-                        f" {demand.server_cpu_s * 1e3:.2f} ms CPU in it per request"
-                    ),
-                )
-            )
-    return tuple(sorted(found, key=lambda bound: bound.limit_per_s))
-
-
 _ADVICE = {
-    "cpu": "the cores are the limit: only less CPU per request, or more cores, gives more",
-    "workers": "the app server's workers are the limit: more processes or threads can give more",
-    "interpreter": "one interpreter lock per process is the limit: processes, not threads, can give more",
+    "cpu": "The cores are the limit: only less CPU per request, or more cores, gives more",
+    "workers": "The app server's workers are the limit: more of them can give more",
+    "connections": "The database connections are the limit: a larger pool can give more",
+    "gil": "The interpreter lock is the limit: more processes, not threads, can give more",
+    "lock": "One lock that all requests take is the limit: only holding it for less gives more",
 }
 
 
@@ -154,5 +96,4 @@ def bottleneck(
             f"No known bound explains the throughput: the nearest is {binding.because}, and"
             f" {seen}; {rest}. Requests wait for something that uses no CPU here."
         )
-    advice = _ADVICE[binding.name]
-    return f"{advice[0].upper()}{advice[1:]} ({binding.because}; {seen}; {rest})."
+    return f"{_ADVICE[binding.name]} ({binding.because}; {seen}; {rest})."

@@ -71,16 +71,14 @@ def measure_baseline(
         journal=journal,
         tell=tell,
     )
-    facts = host.facts()
-    journal.record_facts(record.id, facts)
+    journal.record_facts(record.id, host.facts())
     with ExitStack() as open_things:
         logs = study.root / ".labcoat" / "logs"
         sandbox = open_things.enter_context(Sandbox.open(host, keep_logs_in=logs))
         rig = open_things.enter_context(Rig(host, sandbox, study))
         gathered = _gather(bench, rig, sandbox, epochs)
-    found = compose(
-        study, record.id, gathered, at=at, elapsed_s=time.monotonic() - started, facts=facts
-    )
+        elapsed_s = time.monotonic() - started
+    found = compose(study, record.id, gathered, at=at, elapsed_s=elapsed_s)
     journal.record_finding(record.id, "baseline", asdict(found))
     return found
 
@@ -95,7 +93,7 @@ def expected_s(study: Study, epochs: int = EPOCHS) -> float:
 
 def _gather(bench: Workbench, rig: Rig, sandbox: Sandbox, epochs: int) -> Gathered:
     """Every phase in its order."""
-    headroom = measure_headroom(bench, sandbox)
+    headroom_per_s = measure_headroom(bench, sandbox)
     bench.tell(PhaseStarted(name="boot", expected_s=10.0))
     standing = boot(bench, rig, "a")
     ask_each(bench, standing)
@@ -115,7 +113,7 @@ def _gather(bench: Workbench, rig: Rig, sandbox: Sandbox, epochs: int) -> Gather
     return Gathered(
         standing=standing,
         steady=warm.is_steady and warm_again.is_steady and outcome.unsteady == 0,
-        headroom=headroom,
+        headroom_per_s=headroom_per_s,
         swept=swept,
         aa=outcome,
         account=accounted,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from labcoat.errors import ToolMissing
+from labcoat.errors import StackError
 from labcoat.host.base import Launch
 from labcoat.host.sandbox import Sandbox
 from labcoat.lab.events import PhaseFinished, PhaseStarted
@@ -36,8 +36,8 @@ def measure_headroom(bench: Workbench, sandbox: Sandbox) -> float | None:
     the stack's own throughput, or the generator may be the limit.
     """
     try:
-        located = locate("nginx", bench.study.app.python)
-    except ToolMissing:
+        located = locate("nginx", app=bench.study.app, host=bench.host)
+    except StackError:
         return None
     bench.tell(PhaseStarted(name="headroom", expected_s=WINDOW.warmup_s + WINDOW.measure_s))
     root = sandbox.directory("headroom")

@@ -175,7 +175,10 @@ class Detectable:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Noise:
-    """The A/A experiment: two arms of the origin, side by side."""
+    """The A/A experiment: two arms of the origin, side by side.
+
+    ``blocks_per_restart``: the number that buys the most precision per second here.
+    """
 
     epochs: int
     blocks: int
@@ -183,6 +186,7 @@ class Noise:
     slice_s: float
     block_s: float
     restart_s: float
+    blocks_per_restart: int
     steal_ratio: float
     metrics: tuple[MetricNoise, ...]
     detectable: tuple[Detectable, ...]

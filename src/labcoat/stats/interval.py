@@ -61,6 +61,32 @@ def fixed_effect(sample: Sample, *, alpha: float = 0.05) -> Effect:
     return _effect(d, d.std(ddof=1) / math.sqrt(d.size) * quantile, method="paired-t")
 
 
+def mean_interval(values: npt.NDArray[np.float64], *, alpha: float = 0.05) -> Interval:
+    """Mean of independent values with its t interval, in the values' own unit.
+
+        mean ± t_(n-1, 1-alpha/2) · s/√n
+
+    For one level measured several times (an instance's throughput, in logs); two levels
+    are compared by blocks and never by two of these. Raises: AnalysisError for fewer
+    than two values, or one that is not finite. Source: Student 1908.
+    """
+    if values.size < 2 or not np.isfinite(values).all():
+        raise AnalysisError(
+            "values too few or not finite", way_out="measure at least two, without void ones"
+        )
+    mean = float(values.mean())
+    quantile = special.stdtrit(values.size - 1, 1 - alpha / 2)
+    half = float(values.std(ddof=1) / math.sqrt(values.size) * quantile)
+    return Interval(
+        point=mean,
+        low=mean - half,
+        high=mean + half,
+        confidence=1 - alpha,
+        method="t",
+        n=values.size,
+    )
+
+
 def noise_floor(sample: Sample, *, alpha: float = 0.05) -> float:
     """Half-width of the A/A interval, a ratio; infinite when it is unbounded.
 

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from labcoat.lab.attribution import Account, Demand, bottleneck, bounds, waterfall
+from labcoat.lab.attribution import Account, bottleneck, waterfall
+from labcoat.stats.ceiling import Demands, bounds
 
 ACCOUNT = Account(
     cores=2,
@@ -45,38 +46,11 @@ def test_the_app_never_costs_more_than_the_tree_that_holds_it() -> None:
     assert parts["uwsgi (server)"] == 0.0
 
 
-DEMAND = Demand(
-    cores=2,
-    stack_cpu_s=0.004,
-    generator_cpu_s=0.001,
-    server="uwsgi",
-    server_cpu_s=0.002,
-    hold_s=0.003,
-    slots=1,
-    processes=1,
-)
-
-
-@pytest.mark.parametrize(
-    ("slots", "processes", "expected"),
-    [
-        (1, 1, [("workers", 1 / 0.003), ("cpu", 400.0)]),
-        (4, 4, [("cpu", 400.0), ("workers", 4 / 0.003)]),
-        (8, 1, [("cpu", 400.0), ("interpreter", 500.0), ("workers", 8 / 0.003)]),
-        (None, None, [("cpu", 400.0)]),
-    ],
-)
-def test_bounds_come_smallest_first(
-    slots: int | None, processes: int | None, expected: list[tuple[str, float]]
-) -> None:
-    found = bounds(replace(DEMAND, slots=slots, processes=processes))
-    assert [(each.name, each.limit_per_s) for each in found] == [
-        (name, pytest.approx(limit)) for name, limit in expected
-    ]
+KNOWN = bounds(Demands(cores=2, cpu_s=0.005, workers=1, held_s=0.003))
 
 
 def test_the_bottleneck_is_the_bound_that_was_reached() -> None:
-    sentence = bottleneck(320.0, bounds(DEMAND), idle_ratio=0.4, steal_ratio=0.0)
+    sentence = bottleneck(320.0, KNOWN, idle_ratio=0.4, steal_ratio=0.0)
     assert sentence.startswith("The app server's workers are the limit")
     assert "96% of the bound" in sentence
     assert "40% of the CPU was idle" in sentence
@@ -84,6 +58,6 @@ def test_the_bottleneck_is_the_bound_that_was_reached() -> None:
 
 
 def test_throughput_far_below_every_bound_is_said_to_be_unexplained() -> None:
-    sentence = bottleneck(100.0, bounds(DEMAND), idle_ratio=0.9, steal_ratio=0.1)
+    sentence = bottleneck(100.0, KNOWN, idle_ratio=0.9, steal_ratio=0.1)
     assert sentence.startswith("No known bound explains")
     assert "10% was stolen" in sentence
