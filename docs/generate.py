@@ -113,9 +113,10 @@ def study_file_page() -> str:
         + (ROOT / "docs" / "reference" / "study-file.toml").read_text()
         + "```\n\n"
         + "".join(table_section("", study_form.StudyForm))
-        + f"Components, front to back: {components}. Exactly one app server. A component is the\n"
-        "path of your own file, `true` for none, or a table; `granian` and `uvicorn` have no file\n"
-        "and take `options`, the others take their settings from their file.\n"
+        + f"Components, front to back: {components}.\n"
+        "At most one of a kind, and exactly one app server. A component is the\n"
+        "path of your own file, `true` for none, or a table; `granian` and `uvicorn` read no\n"
+        "file, `nginx` takes no options.\n"
     )
 
 

@@ -17,7 +17,6 @@ from pydantic import ValidationError
 
 from labcoat.errors import UsageError
 from labcoat.lab.study_form import (
-    ESCAPED,
     PLACEHOLDER,
     ComponentForm,
     ExpectForm,
@@ -200,7 +199,7 @@ def fill_env(value: str) -> str:
         kind, _, variable = match[1].partition(":")
         return os.environ[variable] if kind == "env" else match[0]
 
-    return ESCAPED.sub(r"{\1}", PLACEHOLDER.sub(fill, value))
+    return PLACEHOLDER.sub(fill, value)
 
 
 def build_component(name: str, component: ComponentForm, root: Path) -> ComponentSpec:

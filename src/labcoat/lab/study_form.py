@@ -29,8 +29,8 @@ from labcoat.model.metric import METRICS
 _TARGET = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-PLACEHOLDER = re.compile(r"(?<!\{)\{([A-Za-z_][\w.]*(?::\w*)?)\}(?!\})")
-ESCAPED = re.compile(r"\{\{([A-Za-z_][\w.]*(?::\w*)?)\}\}")
+PLACEHOLDER = re.compile(r"\{(env:\w*|[A-Za-z_]+\.[A-Za-z_.]+)\}")
+_SEED_PLACEHOLDER = re.compile(r"\{([A-Za-z_][\w.]*)\}")
 MAX_BODY_BYTES = 16 * 1024 * 1024
 
 
@@ -62,8 +62,11 @@ def existing_file(name: str, info: ValidationInfo[Path]) -> str:
         raise wrong(f"there is no file {path}")
     if not path.is_file():
         raise wrong(f"{path} is not a file")
-    if not os.access(path, os.R_OK):
-        raise wrong(f"{path} may not be read")
+    try:
+        with path.open("rb") as file:
+            file.read(1)
+    except OSError as error:
+        raise wrong(f"{path} cannot be read: {error.strerror}") from error
     return name
 
 
@@ -111,25 +114,22 @@ def is_env_value(value: str) -> str:
     """Known placeholders only; the message names the placeholder, never the value."""
     for name in PLACEHOLDER.findall(value):
         kind, _, variable = name.partition(":")
-        if kind == "env" and variable:
+        if kind == "env":
             if variable not in os.environ:
                 raise wrong(f"{{env:{variable}}}: the variable {variable} is not set here")
         elif name != "database.url":
-            raise wrong(
-                f"unknown placeholder {{{name}}}; known are {{database.url}} and {{env:NAME}}, "
-                f"and {{{{{name}}}}} means the text {{{name}}}"
-            )
+            known = "{database.url} and {env:NAME}"
+            raise wrong(f"unknown placeholder {{{name}}}; known are {known}")
     if "\0" in value:
         raise wrong("an environment variable cannot hold a NUL character")
     return value
 
 
 def is_seed_word(word: str) -> str:
-    for name in PLACEHOLDER.findall(word):
+    for name in _SEED_PLACEHOLDER.findall(word):
         if name not in {"python", "database.url"}:
-            raise wrong(
-                f"unknown placeholder {{{name}}}; known are {{python}} and {{database.url}}"
-            )
+            known = "{python} and {database.url}"
+            raise wrong(f"unknown placeholder {{{name}}}; known are {known}")
     return word
 
 
@@ -242,8 +242,7 @@ class AppForm(Form):
         {},
         description=(
             "The app's environment. `{database.url}` becomes the database's URL, `{env:NAME}` "
-            "the variable NAME of your own environment (for secrets); `{{name}}` is the text "
-            "`{name}`."
+            "the variable NAME of your own environment (for secrets)."
         ),
     )
     seed: (
@@ -262,7 +261,7 @@ class ComponentForm(Form):
 
     file: FileName | None = Field(None, description="Your own file for this component.")
     options: dict[str, Annotated[Any, AfterValidator(is_level)]] = Field(
-        {}, description="Settings in the component's own spelling, for those without a file."
+        {}, description="Settings in the component's own spelling, over those of the file."
     )
     binary: ProgramName | None = Field(
         None, description="The program to start. Default: from PATH, else labcoat's own copy."

@@ -27,15 +27,16 @@ class Role(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """What a study file may say of a component: its role, its app's interfaces, its file."""
+    """What a study file may say of a component: its role, its apps, file and options."""
 
     role: Role
     serves: tuple[Interface, ...] = ()
     has_file: bool = True
+    has_options: bool = True
 
 
 PLACES: Mapping[str, Place] = {
-    "nginx": Place(role=Role.WEB),
+    "nginx": Place(role=Role.WEB, has_options=False),
     "uwsgi": Place(role=Role.SERVER, serves=(Interface.WSGI,)),
     "gunicorn": Place(role=Role.SERVER, serves=(Interface.WSGI, Interface.ASGI)),
     "granian": Place(role=Role.SERVER, serves=(Interface.WSGI, Interface.ASGI), has_file=False),
@@ -121,14 +122,13 @@ def contradictions_of_stack(stack: Mapping[str, Any], app: Mapping[str, Any]) ->
 
 
 def contradictions_of_settings(name: str, value: object) -> Iterator[Mistake]:
-    """A component has either a file of its own or options, by its nature."""
+    """A file where the component reads none, options where it takes none."""
     keys = {"file"} if isinstance(value, str) else value if isinstance(value, dict) else set()
-    if PLACES[name].has_file:
-        if "options" in keys:
-            message = f"write {name}'s settings into its own file"
-            yield Mistake(("stack", name, "options"), message)
-    elif "file" in keys:
-        message = f"{name} has no file of its own; use {name} = {{ options = {{ ... }} }}"
+    if "options" in keys and not PLACES[name].has_options:
+        message = f"{name} takes no options; write its settings into its file"
+        yield Mistake(("stack", name, "options"), message)
+    if "file" in keys and not PLACES[name].has_file:
+        message = f"{name} reads no file; use {name} = {{ options = {{ ... }} }}"
         yield Mistake(("stack", name, "file"), message)
 
 
@@ -174,7 +174,7 @@ def explain(details: ErrorDetails) -> Mistake:
     path = tuple(part for part in details["loc"] if part != "[key]")
     kind, message = details["type"], details["msg"]
     if kind == "extra_forbidden":
-        known = list(field_names(StudyForm, path[:-1]))
+        known = field_names(StudyForm, path[:-1])
         return Mistake(
             path, f"unknown key{guess(str(path[-1]), known)}; known are {', '.join(known)}"
         )
@@ -206,25 +206,14 @@ def guess(name: str, known: Iterable[str]) -> str:
 
 
 def field_names(form: type[BaseModel], path: KeyPath) -> tuple[str, ...]:
-    """The keys that a table of the file may hold."""
-    table = table_at(form, path)
-    return () if table is None else tuple(table.model_fields)
-
-
-def table_at(form: type[BaseModel], path: KeyPath) -> type[BaseModel] | None:
-    """The form of the table at a path: through lists and tables of components."""
+    """The keys that the table at a path may hold: through lists and tables of components."""
     if not path:
-        return form
+        return tuple(form.model_fields)
     first, *rest = path
-    field = form.model_fields.get(str(first))
-    if field is None:
-        return None
-    inner = next(forms_in(field.annotation), None)
-    if inner is None:
-        return None
+    inner = next(forms_in(form.model_fields[str(first)].annotation))
     if inner in (ComponentForm, RequestForm):  # the next part is a component's name, an index
         rest = rest[1:]
-    return table_at(inner, tuple(rest))
+    return field_names(inner, tuple(rest))
 
 
 def forms_in(annotation: object) -> Iterator[type[BaseModel]]:

@@ -10,6 +10,7 @@ import pytest
 
 from labcoat.errors import UsageError
 from labcoat.lab.study_file import find_study, read_study
+from labcoat.lab.study_form import StudyForm
 from labcoat.lab.study_mistakes import PLACES
 from labcoat.model.study import App, ComponentSpec, Interface, Study
 from labcoat.model.workload import Expectation, RequestTemplate, Workload
@@ -39,6 +40,8 @@ def write(tmp_path: Path) -> Write:
     }.items():
         (tmp_path / name).write_text(text)
     (tmp_path / "body.bin").write_bytes(b"\xff")
+    with (tmp_path / "huge.json").open("wb") as huge:
+        huge.truncate(16 * 1024 * 1024 + 1)
     (tmp_path / "code").mkdir()
 
     def write_study(text: str) -> Path:
@@ -82,7 +85,7 @@ def test_every_key_arrives(write: Write, tmp_path: Path, monkeypatch: pytest.Mon
         asgi = "shop.wsgi:app.inner"
         directory = "code"
         python = "/bin/sh"
-        env = { URL = "{database.url}?x=1", KEY = "<{env:A_SECRET}{{name}}>", JSON = '{"a": {"b": 1}}' }
+        env = { URL = "{database.url}?x=1", KEY = "<{env:A_SECRET}{name}>", JSON = '{"a": {"b": 1}}' }
         seed = ["{python}", "-m", "shop.seed"]
         [stack]
         postgres = true
@@ -185,7 +188,11 @@ WRONG: list[tuple[str, str, str]] = [
     ("app", "env = { A = '{env:NO_SUCH_VARIABLE}' }",
      "app.env.A: {{env:NO_SUCH_VARIABLE}}: the variable NO_SUCH_VARIABLE is not set here"),
     ("app", "env = { A = '{redis.url}' }", "app.env.A: unknown placeholder {{redis.url}}; known are "
-     "{{database.url}} and {{env:NAME}}, and {{{{redis.url}}}} means the text {{redis.url}}"),
+     "{{database.url}} and {{env:NAME}}"),
+    ("app", 'env = { A = "\\u0000" }',
+     "app.env.A: an environment variable cannot hold a NUL character"),
+    ("app", "seed = ['{pyton}']", "app.seed[0]: unknown placeholder {{pyton}}; known are {{python}} "
+     "and {{database.url}}"),
     ("app", "env = { A = '{database.url}' }",
      "app.env.A: {{database.url}} needs a database in [stack]"),
     ("app", "env = 'x'", "app.env: expected a table, got a string"),
@@ -195,14 +202,20 @@ WRONG: list[tuple[str, str, str]] = [
     ("stack", "uwsgi = true", "stack.uwsgi: a second app server beside gunicorn; keep one"),
     ("stack", "nginx = 'no.conf'", "stack.nginx: there is no file {root}/no.conf"),
     ("stack", "nginx = 'code'", "stack.nginx: {root}/code is not a file"),
+    ("stack", "nginx = '/proc/self/mem'",
+     "stack.nginx: /proc/self/mem cannot be read: Input/output error"),
     ("stack", "nginx = false", "stack.nginx: expected the path of its file, true for none, or a "
      'table such as {{ file = "..." }}'),
     ("stack", "nginx = { fil = 'nginx.conf' }", 'stack.nginx.fil: unknown key; did you mean "file"?; '
      "known are file, options, binary"),
     ("stack", "nginx = { options = { a = 1 } }",
-     "stack.nginx.options: write nginx's settings into its own file"),
+     "stack.nginx.options: nginx takes no options; write its settings into its file"),
     ("stack", "nginx = { binary = './no' }",
      "stack.nginx.binary: there is no program ./no at {root}/no"),
+    ("stack", "nginx = { wait = { a = 1 } }",
+     "stack.nginx.wait: unknown key; known are file, options, binary"),
+    ("stack", "gunicorn = { options = { a = [1] } }",
+     "stack.gunicorn.options.a: expected a string, a number, true or false"),
     ("workload", "users = '3'", "workload.users: expected a whole number, got '3'"),
     ("workload", "users = 0", "workload.users: must be greater than or equal to 1, got 0"),
     ("workload", "users = true", "workload.users: expected a whole number, got true"),
@@ -216,6 +229,9 @@ WRONG: list[tuple[str, str, str]] = [
      "use {{1..500}}, {{uuid}}, {{file:ids.txt}} or {{a|b|c}}; {{{{ and }}}} are literal braces"),
     ("request", "path = '/{file:empty.txt}'",
      "workload.requests[0].path: a file of the workload is empty"),
+    ("request", "body_file = 'huge.json'",
+     "workload.requests[0].body_file: {root}/huge.json is larger than 16 MiB"),
+    ("workload", "requests = [1]", "workload.requests[0]: expected a table, got 1"),
     ("request", "weight = 0", "workload.requests[0].weight: must be greater than 0, got 0"),
     ("request", "weight = inf", "workload.requests[0].weight: must be a finite number, got inf"),
     ("request", "weight = 2024-01-01",
@@ -262,6 +278,8 @@ def test_one_wrong_key_is_told_with_its_line(
         "study": [],
     }
     key = wrong.partition(" =")[0]
+    if "{pyton}" in wrong:
+        lines["stack"].append("postgres = true")
     lines[table] = [line for line in lines[table] if not line.startswith(f"{key} =")] + [wrong]
     if key == "requests":
         del lines["request"]
@@ -299,10 +317,7 @@ def test_one_wrong_key_is_told_with_its_line(
         ),
         (
             SMALL.replace("gunicorn = true", "granian = 'nginx.conf'"),
-            [
-                "line 5  stack.granian: granian has no file of its own; "
-                "use granian = { options = { ... } }"
-            ],
+            ["line 5  stack.granian: granian reads no file; use granian = { options = { ... } }"],
         ),
         (
             SMALL.replace('path = "/"', 'paht = "/"'),
@@ -391,6 +406,16 @@ def test_a_file_that_is_no_file(tmp_path: Path, name: str, what: str) -> None:
     with pytest.raises(UsageError) as caught:
         read_study(tmp_path / name)
     assert caught.value.what == what
+
+
+def test_a_file_that_cannot_be_read() -> None:
+    with pytest.raises(UsageError, match="the study file cannot be read: Input/output error"):
+        read_study(Path("/proc/self/mem"))
+
+
+def test_a_form_wants_its_folder() -> None:
+    with pytest.raises(TypeError, match="checked in its folder"):
+        StudyForm.model_validate({"app": {"directory": "x"}})
 
 
 def test_a_byte_order_mark_does_no_harm(write: Write, tmp_path: Path) -> None:

@@ -107,6 +107,12 @@ def test_the_nearest_key_stands_for_an_absent_one(
     assert nearest_line(key_lines(TABLES), path) == expected
 
 
+@pytest.mark.parametrize("text", ["= 1", "a = "])
+def test_what_the_parser_would_refuse_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="at offset"):
+        key_lines(text)
+
+
 TEXTS = st.text(alphabet="ab .\"'\\#[]{}=,\n\té", max_size=6)
 VALUES = st.recursive(
     st.integers(min_value=-(2**60), max_value=2**60) | st.booleans() | TEXTS,
