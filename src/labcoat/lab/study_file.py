@@ -98,12 +98,10 @@ def parse(text: str, file: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        what, place = str(error), ""
-        if match := re.fullmatch(r"(.*) \(at (line \d+, column \d+|end of document)\)", what):
-            what, place = match[1], f", {match[2]}"
+        what, _, place = str(error).removesuffix(")").partition(" (at ")
         raise UsageError(
             f"the study file is not valid TOML: {what}",
-            where=f"{file}{place}",
+            where=f"{file}, {place}",
             way_out="mend it there; strings want quotes, tables want [brackets]",
         ) from error
     except RecursionError as error:

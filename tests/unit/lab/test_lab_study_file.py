@@ -14,6 +14,7 @@ from labcoat.lab.study_form import StudyForm
 from labcoat.lab.study_mistakes import PLACES
 from labcoat.model.study import App, ComponentSpec, Interface, Study
 from labcoat.model.workload import Expectation, RequestTemplate, Workload
+from labcoat.stack.components import COMPONENTS
 
 SMALL = """
 [app]
@@ -444,6 +445,10 @@ def test_the_nearest_study_above_is_found(write: Write, tmp_path: Path) -> None:
 def test_no_study_above_is_a_usage_error() -> None:
     with pytest.raises(UsageError, match=r"there is no labcoat\.toml here or in a folder above"):
         find_study(Path(os.sep))
+
+
+def test_the_components_are_those_of_the_stack() -> None:
+    assert [component.name for component in COMPONENTS] == list(PLACES)
 
 
 def test_the_shop_of_the_examples_reads() -> None:
