@@ -6,5 +6,7 @@ that the caller did not name. May import host, stats, model, errors.
 """
 
 from labcoat.load.generator import Generator
+from labcoat.load.honesty import Honesty, judge
+from labcoat.load.summary import Summary, summarise
 
-__all__ = ["Generator"]
+__all__ = ["Generator", "Honesty", "Summary", "judge", "summarise"]

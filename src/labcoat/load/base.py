@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, Self
 
 from labcoat.model.load import Measurement, Plan, Target, Window
 from labcoat.model.workload import Workload
@@ -17,7 +17,7 @@ class LoadGenerator(Protocol):
 
     name: str
 
-    def __enter__(self) -> LoadGenerator: ...
+    def __enter__(self) -> Self: ...
 
     def __exit__(self, *exc: object) -> None: ...
 

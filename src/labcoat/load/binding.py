@@ -19,6 +19,8 @@ from labcoat.errors import UsageError
 from labcoat.load import placeholders
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
+
     from labcoat.model.load import Target
     from labcoat.model.workload import RequestTemplate, Workload
 
@@ -71,7 +73,7 @@ def bind(
 
 
 def _blocks(
-    templates: tuple[_Template, ...], shares: np.ndarray, rng: np.random.Generator
+    templates: tuple[_Template, ...], shares: npt.NDArray[np.float64], rng: np.random.Generator
 ) -> Iterator[list[Bound]]:
     literal = [template.bound(rng, 1)[0] if template.is_literal else None for template in templates]
     while True:
@@ -82,7 +84,7 @@ def _blocks(
                 zip(templates, np.bincount(kinds, minlength=len(templates)), strict=True)
             )
         ]
-        yield [next(streams[kind]) for kind in kinds.tolist()]  # type: ignore[misc]
+        yield [next(streams[kind]) for kind in kinds.tolist()]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,9 +175,7 @@ def _with_defaults(
 _OURS = frozenset({"content-length", "transfer-encoding", "expect", "upgrade"})
 
 
-def _header(
-    name: str, value: str, base_dir: str, request: RequestTemplate
-) -> placeholders.Text:
+def _header(name: str, value: str, base_dir: str, request: RequestTemplate) -> placeholders.Text:
     if name.lower() in _OURS:
         raise UsageError(
             f"the header {name} is written by the generator itself",

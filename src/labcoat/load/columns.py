@@ -31,7 +31,7 @@ class Columns:
             column.frombytes(bytes(column.itemsize * GROWTH))
         self.capacity += GROWTH
 
-    def add(  # noqa: PLR0913, PLR0917 one argument per column; this is the hot path
+    def add(
         self,
         intended: int,
         sent: int,
@@ -70,9 +70,9 @@ class Columns:
             for column, dtype in zip(self._arrays, types, strict=True)
         ]
         for times in columns[:4]:
-            happened = times != 0
-            times -= started_ns
-            times[~happened] = -1
+            never = times == 0
+            np.subtract(times, started_ns, out=times)
+            times[never] = -1
         intended, sent, first_byte, done, status, received, route, outcome = columns
         return Records(
             intended=intended,

@@ -80,10 +80,7 @@ def parse_head(raw: bytes) -> Head:
         closes=closes,
         cookies=cookies,
         encoding=fields.get(b"content-encoding", b"").lower(),
-        is_simple=length is not None
-        and not closes
-        and not cookies
-        and status not in INFORMATIONAL,
+        is_simple=length is not None and not closes and not cookies and status not in INFORMATIONAL,
     )
 
 

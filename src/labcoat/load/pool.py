@@ -71,7 +71,7 @@ class Pool:
         except OSError as error:  # TimeoutError is one
             where = self.target.url if self.target.uds is None else f"unix:{self.target.uds}"
             raise LoadError(
-                f"cannot connect: {error.strerror or error or 'nobody accepted in time'}",
+                f"cannot connect: {reason_of(error)}",
                 where=where,
                 way_out="start the server, or mend the address",
             ) from error
@@ -87,4 +87,11 @@ class Pool:
         for lane in lanes:
             lane.close()
         while any(lane.is_connected for lane in lanes):
-            await asyncio.sleep(0)
+            await asyncio.sleep(0)  # noqa: ASYNC110 the transports end in the loop's next turns
+
+
+def reason_of(error: OSError) -> str:
+    """Why a connection could not be opened, in words."""
+    if isinstance(error, TimeoutError):
+        return "nobody accepted it in time"
+    return error.strerror or str(error)

@@ -52,7 +52,7 @@ class Slice:
         self.keeps_cookies = order.workload.cookies
         self.keep_alive = order.keep_alive
         self.columns = Columns()
-        self.add = self.columns.add
+        self.add: Callable[[int, int, int, int, int, int, int, int], None] = self.columns.add
         self.is_over = False
         self.connects = 0
         self.resent = 0
@@ -90,11 +90,11 @@ class Slice:
         raise NotImplementedError
 
     def idle(self, lane: Lane, now: int) -> None:
-        """This lane has no request in flight any more."""
+        """Take over a lane that has no request in flight any more."""
         raise NotImplementedError
 
     def rest(self, lane: Lane) -> None:
-        """This lane's connection was refused: let it wait, or refusals come in thousands."""
+        """Let a lane wait whose connection was refused, or refusals come in thousands."""
         self._loop.call_later(REST_S, self._rested, lane)
 
     def _rested(self, lane: Lane) -> None:
@@ -231,6 +231,7 @@ class OpenSlice(Slice):
 
     def idle(self, lane: Lane, now: int) -> None:
         """Carry the request that has waited longest, or wait for one."""
+        del now
         if self.is_over:
             self.drain()
         elif self._waiting:

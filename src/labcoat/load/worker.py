@@ -17,7 +17,7 @@ from typing import assert_never
 
 import uvloop
 
-from labcoat.errors import LabcoatError, LoadError, UsageError
+from labcoat.errors import LabcoatError, UsageError
 from labcoat.load.binding import bind
 from labcoat.load.messages import Failure, Forget, Order, Progress
 from labcoat.load.pool import Pool
@@ -49,6 +49,7 @@ class Worker:
         os.set_blocking(self._client.fileno(), True)  # libuv made it non-blocking
         while True:
             message = await self._orders.get()
+            answer: Measurement | Failure | None
             try:
                 answer = await self._obey(message)
             except LabcoatError as error:
@@ -85,9 +86,7 @@ class Worker:
         assert_never(message)
 
     async def _load(self, order: Order) -> Measurement:
-        requests = bind(
-            order.workload, order.target, seed=order.seed, keep_alive=order.keep_alive
-        )
+        requests = bind(order.workload, order.target, seed=order.seed, keep_alive=order.keep_alive)
         pool = self._pools.get((order.target, order.keep_alive))
         if pool is None:
             pool = Pool.of(order.target, keep_alive=order.keep_alive)
@@ -152,7 +151,7 @@ def measurement(order: Order, played: Slice) -> Measurement:
 def main() -> None:
     """Serve the client at the other end of the socket whose number is the argument."""
     gc.set_threshold(YOUNG, 20, 20)
-    if len(sys.argv) > 2:  # noqa: PLR2004 name, socket, CPUs
+    if len(sys.argv) > 2:  # name, socket, CPUs
         os.sched_setaffinity(0, map(int, sys.argv[2].split(",")))
     with Connection(int(sys.argv[1])) as client:
         uvloop.run(Worker(client).serve())
