@@ -2,15 +2,41 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, Self
 
+from labcoat.errors import RenderError
 from labcoat.host.base import Host, Process
-from labcoat.model.stack import Endpoint
-from labcoat.model.study import App
-from labcoat.model.variant import Variant
+from labcoat.model.stack import Endpoint, Speaks
+from labcoat.model.study import App, ComponentSpec
+from labcoat.model.variant import Level, Variant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UserFile:
+    """A file that the user wrote: where it lies, and its text. Empty for "no file"."""
+
+    path: Path
+    text: str = ""
+
+    @classmethod
+    def read(cls, path: Path) -> UserFile:
+        """The file as it is now. Raises: RenderError."""
+        try:
+            return cls(path=path, text=path.read_bytes().decode())
+        except (OSError, UnicodeDecodeError) as error:
+            raise RenderError(
+                f"cannot read a file of the stack: {error}",
+                where=path,
+                way_out="mend the path under [stack], or make the file readable UTF-8",
+            ) from error
+
+    def line(self, number: int) -> str:
+        """``path:number``, as messages cite it."""
+        return f"{self.path}:{number}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +47,8 @@ class Wiring:
     ``listen``: where it must listen. ``upstream``: what lies behind it, or None.
     ``binary``: argv prefix that starts the program. ``env``: filled environment.
     ``user``: who the workers must be when labcoat is root, else None.
+    ``spare``: further endpoints, one for each that ``Component.spare`` asked for.
+    ``build``: what the program says of its own build (``nginx -V``), may be empty.
     """
 
     directory: Path
@@ -30,6 +58,8 @@ class Wiring:
     app: App
     env: Mapping[str, str] = field(default_factory=dict)
     user: str | None = None
+    spare: tuple[Endpoint, ...] = ()
+    build: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,13 +67,14 @@ class Rendered:
     """Files (relative to Wiring.directory -> content) and argv that start a component.
 
     ``rewired``: each place where the user's file was rewired, for the user to read.
-    ``unprivileged``: it must not be root.
+    ``unprivileged``: it must not be root. ``stop_signal``: what asks it to end.
     """
 
     files: Mapping[str, str]
     argv: tuple[str, ...]
     rewired: tuple[str, ...] = ()
     unprivileged: bool = False
+    stop_signal: int = signal.SIGTERM
 
 
 class Component(Protocol):
@@ -54,9 +85,27 @@ class Component(Protocol):
     """
 
     name: ClassVar[str]
+    speaks: ClassVar[tuple[Speaks, ...]]
 
-    def origin_endpoint(self) -> Endpoint:
-        """Where the user's own files say that it listens."""
+    @classmethod
+    def adopt(cls, spec: ComponentSpec, app: App, *, behind: tuple[Endpoint, ...] = ()) -> Self:
+        """The component with the user's files read; the only place that reads them.
+
+        ``behind``: where the component behind it listens, as its own files say.
+        Raises: RenderError with file and line.
+        """
+
+    def origin_endpoints(self) -> tuple[Endpoint, ...]:
+        """Where the user's own files say that it listens, the main one first; may be empty."""
+
+    def origin_upstream(self) -> Endpoint | None:
+        """Where the user's own files say that the next component is; None is unsaid."""
+
+    def origin_level(self, directive: str) -> Level | None:
+        """The level that the user's own files give a directive; None is unsaid."""
+
+    def spare(self) -> tuple[Endpoint, ...]:
+        """Further endpoints that it wants (second port, counters), by kind."""
 
     def render(self, variant: Variant, wiring: Wiring) -> Rendered:
         """Files and argv for this variant. Raises: RenderError with file and line."""

@@ -1,0 +1,265 @@
+"""Clusters: a seeded template, made once and kept, and clones of it, one per boot.
+
+The template lies in ``.labcoat/cache/<hash>``. It is copied there only after Postgres was shut
+down in order, under another name first: a half-made template is never seen. The hash covers
+Postgres' version, the seed's argv, the app's env as written, and the app's Python, SQL and CSV
+files.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+from psycopg import sql
+
+from labcoat.errors import HostError, StackError
+from labcoat.host.base import Completed, Host, Launch
+from labcoat.host.sandbox import Sandbox
+from labcoat.model.stack import Endpoint, Speaks
+from labcoat.model.study import App
+from labcoat.stack import environment
+from labcoat.stack.binaries import Located
+from labcoat.stack.postgres import DATABASE, DEFAULT_PORT, USER, answers, dsn, placeholders, socket_name
+
+KEPT = 3
+INITDB_TIMEOUT_S = 120.0
+SEED_TIMEOUT_S = 1800.0
+SEEDING = frozenset({".csv", ".py", ".sql"})
+SKIPPED = frozenset({"__pycache__", "node_modules", "site-packages", "venv"})
+_CHUNK = 1 << 24
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Clusters:
+    """Makes and clones the template of one study.
+
+    ``env``: the environment for the seed, given the placeholders' values and a folder.
+    """
+
+    host: Host
+    sandbox: Sandbox
+    located: Located
+    app: App
+    cache: Path
+    ready_timeout_s: float
+
+    def clone(self, target: Path) -> None:
+        """Put a fresh copy of the template at ``target``, for Postgres' own user.
+
+        Raises: StackError if the seed fails; HostError if the disk says no.
+        """
+        template = self._template()
+        try:
+            _copy_tree(template / "data", target)
+            _give(target, like=target.parent)
+        except OSError as error:
+            raise _no_room(error, target) from error
+
+    def _template(self) -> Path:
+        try:
+            final = self.cache / self._key()
+            if not (final / "data" / "PG_VERSION").is_file():
+                self._make(final)
+            os.utime(final)
+            self._prune(final)
+        except OSError as error:
+            raise _no_room(error, self.cache) from error
+        return final
+
+    def _key(self) -> str:
+        digest = hashlib.sha256()
+        for part in (self.located.version, *(self.app.seed or ()), *map(str, self.app.env)):
+            digest.update(part.encode() + b"\0")
+        for path in _seeding_files(self.app.directory):
+            digest.update(str(path.relative_to(self.app.directory)).encode() + b"\0")
+            digest.update(path.read_bytes() + b"\0")
+        return digest.hexdigest()[:24]
+
+    def _make(self, final: Path) -> None:
+        self.cache.mkdir(parents=True, exist_ok=True)
+        folder = self.sandbox.directory("template", unprivileged=True)
+        making = self.cache / f".making-{os.getpid()}-{secrets.token_hex(4)}"
+        try:
+            self._seeded(folder)
+            _copy_tree(folder / "data", making / "data")
+            making.rename(final)
+        finally:
+            shutil.rmtree(making, ignore_errors=True)
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def _seeded(self, folder: Path) -> None:
+        """A cluster in ``folder``, seeded and shut down."""
+        env = environment.base(self.app, folder)
+        data = folder / "data"
+        self._do(
+            f"{self.located.folder}/initdb", "-D", str(data), "-U", USER, "--auth=trust",
+            "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync", env=env, folder=folder,
+        )  # fmt: skip
+        sockets = self.sandbox.directory("template/s", unprivileged=True)
+        listen = Endpoint(speaks=Speaks.POSTGRES, path=sockets / socket_name(DEFAULT_PORT))
+        process = self.sandbox.start(
+            Launch(
+                name="postgres (seeding)",
+                # Nobody mourns a template that a power cut broke: it is made again.
+                argv=(
+                    *self.located.argv, "-D", str(data), "-c", "listen_addresses=",
+                    "-c", f"unix_socket_directories={sockets}", "-c", f"port={DEFAULT_PORT}",
+                    "-c", "fsync=off", "-c", "max_wal_size=4GB",
+                ),
+                cwd=folder,
+                log=folder / "postgres.log",
+                env=env,
+                unprivileged=True,
+                stop_signal=2,
+            ),
+            ready=lambda _: self.host.answers(listen) and answers(listen, "postgres"),
+            timeout_s=self.ready_timeout_s,
+        )  # fmt: skip
+        try:
+            create_database(listen)
+            self._seed(listen)
+        finally:
+            self.sandbox.stop(process)
+        if process.status() != 0:
+            raise StackError(
+                "postgres did not shut down in order after the seed",
+                where=process.log,
+                log=process.tail(),
+                way_out="see its last words; then try again",
+            )
+
+    def _seed(self, listen: Endpoint) -> None:
+        if self.app.seed is None:
+            return
+        values = {**placeholders(listen), "python": str(self.app.python)}
+        argv = [environment.fill(word, values, where="[app] seed") for word in self.app.seed]
+        folder = self.sandbox.directory("seed")
+        env = {**environment.base(self.app, folder), **environment.filled(self.app, values)}
+        completed = self.host.run(argv, timeout_s=SEED_TIMEOUT_S, cwd=self.app.directory, env=env)
+        if completed.status != 0:
+            error = StackError(
+                f"the seed ended with status {completed.status}",
+                where=f"[app] seed = {list(self.app.seed)} in {self.app.directory}",
+                log=completed.tail(),
+                way_out="run it by hand against an empty database and mend what it says",
+            )
+            environment.mask(error, self.app)
+            raise error
+
+    def _do(self, *argv: str, env: Mapping[str, str], folder: Path) -> Completed:
+        completed = self.host.run(
+            argv, timeout_s=INITDB_TIMEOUT_S, cwd=folder, env=env, unprivileged=True
+        )
+        if completed.status != 0:
+            raise StackError(
+                f"{Path(argv[0]).name} ended with status {completed.status}",
+                where=argv[0],
+                log=completed.tail(),
+                way_out="see its last words",
+            )
+        return completed
+
+    def _prune(self, used: Path) -> None:
+        """Keep the templates used last; remove what a killed labcoat left half made."""
+        kept = [p for p in self.cache.iterdir() if p.is_dir() and not p.name.startswith(".")]
+        kept.sort(key=lambda path: path.stat().st_mtime_ns, reverse=True)
+        for path in kept[KEPT:]:
+            if path != used:
+                shutil.rmtree(path, ignore_errors=True)
+        for path in self.cache.glob(".making-*"):
+            if not Path("/proc", path.name.split("-")[1]).exists():
+                shutil.rmtree(path, ignore_errors=True)
+
+
+def create_database(listen: Endpoint) -> None:
+    """The app's database. Raises: StackError."""
+    try:
+        with psycopg.connect(dsn(listen, "postgres"), autocommit=True) as connection:
+            connection.execute(sql.SQL("create database {}").format(sql.Identifier(DATABASE)))
+    except psycopg.Error as error:
+        raise StackError(
+            f"the database cannot be made: {error}",
+            where=listen.address,
+            way_out="see the log of postgres",
+        ) from error
+
+
+def reachable(located: Located, place: Callable[[], Path]) -> Located:
+    """The installation where another user can start it.
+
+    Wheels may lie below a home that is for its owner alone, and Postgres must not be root: then
+    the installation (programs, libraries, shared files) is linked or copied into the sandbox.
+    """
+    program = Path(located.argv[0]).resolve()
+    if os.geteuid() != 0 or all(parent.stat().st_mode & 0o001 for parent in program.parents):
+        return located
+    target = place()
+    shutil.copytree(
+        program.parent.parent, target, copy_function=_link, symlinks=True, dirs_exist_ok=True
+    )
+    return Located(
+        name=located.name,
+        argv=(str(target / "bin" / program.name),),
+        version=located.version,
+        source=located.source,
+        build=located.build,
+    )
+
+
+def _link(source: str, target: str) -> str:
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
+    return target
+
+
+def _seeding_files(directory: Path) -> list[Path]:
+    found: list[Path] = []
+    for folder, names, files in os.walk(directory):
+        names[:] = sorted(n for n in names if not n.startswith(".") and n not in SKIPPED)
+        found += [Path(folder, file) for file in sorted(files) if Path(file).suffix in SEEDING]
+    return found
+
+
+def _copy_tree(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copytree(source, target, copy_function=_copy, symlinks=True)
+
+
+def _copy(source: str, target: str) -> str:
+    """A copy that shares blocks where the file system can."""
+    with open(source, "rb") as reader, open(target, "wb") as writer:  # noqa: PTH123 - descriptors
+        left = os.fstat(reader.fileno()).st_size
+        while left > 0:
+            done = os.copy_file_range(reader.fileno(), writer.fileno(), min(left, _CHUNK))
+            if done == 0:
+                break
+            left -= done
+    shutil.copymode(source, target)
+    return target
+
+
+def _give(target: Path, *, like: Path) -> None:
+    owner = like.stat()
+    if (owner.st_uid, owner.st_gid) == (os.geteuid(), os.getegid()):
+        return
+    for folder, _, files in os.walk(target):
+        os.chown(folder, owner.st_uid, owner.st_gid)
+        for file in files:
+            os.chown(Path(folder, file), owner.st_uid, owner.st_gid, follow_symlinks=False)
+
+
+def _no_room(error: OSError, where: Path) -> HostError:
+    return HostError(
+        f"cannot copy the database: {error.strerror or error}",
+        where=error.filename or where,
+        way_out="free space, or make the folder writable; .labcoat/cache may always be removed",
+    )

@@ -1,0 +1,138 @@
+"""uWSGI's ini files, read the way uWSGI reads them.
+
+Not the ini of configparser: a key may be repeated (``env``, ``plugin``), indentation means
+nothing, a key without ``=`` is true, a key may hold ``-`` and placeholders, and only the lines
+of one section count (``[uwsgi]``, or the one that the command line names).
+
+Source: uWSGI core/ini.c.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from labcoat.errors import RenderError
+from labcoat.model.variant import Level
+from labcoat.stack.edit.lines import Setting, appended, blanked
+from labcoat.stack.edit.patch import Patch, apply, spelled
+
+# Names that uWSGI's option table treats as one and the same option.
+ALIASES: tuple[tuple[str, ...], ...] = (
+    ("processes", "workers"),
+    ("socket", "uwsgi-socket"),
+    ("home", "virtualenv", "venv", "pyhome"),
+    ("pythonpath", "python-path", "pp"),
+    ("module", "wsgi"),
+    ("plugins", "plugin"),
+    ("need-plugins", "need-plugin"),
+    ("stats", "stats-server"),
+    ("req-logger", "logger-req"),
+)
+
+_SECTION = re.compile(r"\[(?P<name>[^\]]*)\]")
+
+
+def names(directive: str) -> tuple[str, ...]:
+    """Every spelling of an option."""
+    return next((group for group in ALIASES if directive in group), (directive,))
+
+
+def settings(text: str, *, path: Path, section: str = "uwsgi") -> tuple[Setting, ...]:
+    """Every option of the section, in order. Raises: RenderError with file and line."""
+    found: list[Setting] = []
+    current: str | None = None
+    seen = False
+    offset = 0
+    for number, line in enumerate(text.split("\n"), start=1):
+        bare = line.strip()
+        if bare.startswith("["):
+            match = _SECTION.match(bare)
+            if match is None:
+                raise RenderError(
+                    f"not a section: {bare!r}", where=f"{path}:{number}", way_out="close it with ]"
+                )
+            current = match["name"]
+            seen = seen or current == section
+        elif bare and bare[0] not in ";#" and current == section:
+            found.append(_setting(line, number, offset))
+        offset += len(line) + 1
+    if not seen and text.strip():
+        raise RenderError(
+            f"no [{section}] section", where=path, way_out=f"write [{section}] above the options"
+        )
+    return tuple(found)
+
+
+def read(text: str, directive: str, *, path: Path) -> str | None:
+    """The value in force (the last one), or None if the text does not set it."""
+    spellings = names(directive)
+    values = [s.value for s in settings(text, path=path) if s.key in spellings]
+    return values[-1] if values else None
+
+
+def is_on(value: str | None) -> bool:
+    """Whether uWSGI takes a value as true."""
+    return value is not None and value.lower() in {"true", "yes", "on", "1", "y"}
+
+
+def assign(text: str, levels: Mapping[str, Level], *, path: Path, section: str = "uwsgi") -> str:
+    """The text with these options in force, each changed where it is, else added to the section."""
+    present = settings(text, path=path, section=section)
+    patches: list[Patch] = []
+    missing: list[str] = []
+    for directive, level in levels.items():
+        spellings = names(directive)
+        wanted = spelled(level, true="true", false="false")
+        occurrences = [setting for setting in present if setting.key in spellings]
+        if not occurrences:
+            missing.append(f"{directive} = {wanted}")
+        elif not _same(occurrences[-1].value, level):
+            patches.append(_valued(text, occurrences[-1], wanted))
+    if missing:
+        patches.append(_added(text, missing, present, section))
+    return apply(text, patches)
+
+
+def removed(setting: Setting, why: str) -> Patch:
+    """A patch that leaves an option out; its value is not repeated."""
+    return blanked(setting, f"# {setting.key}: {why}")
+
+
+def _setting(line: str, number: int, offset: int) -> Setting:
+    key, equals, value = line.partition("=")
+    start = offset + len(key) + len(equals)
+    stripped = value.strip()
+    start += len(value) - len(value.lstrip()) if stripped else 0
+    return Setting(
+        key=key.strip(),
+        value=stripped if equals else "true",
+        line=number,
+        start=start if equals else offset + len(line.rstrip()),
+        end=start + len(stripped) if equals else offset + len(line.rstrip()),
+        line_start=offset,
+        line_end=offset + len(line.rstrip("\r")),
+    )
+
+
+def _same(value: str, level: Level) -> bool:
+    if isinstance(level, bool):
+        return is_on(value) is level
+    return value == str(level)
+
+
+def _valued(text: str, setting: Setting, wanted: str) -> Patch:
+    has_equals = "=" in text[setting.line_start : setting.line_end]
+    return Patch(setting.start, setting.end, wanted if has_equals else f" = {wanted}")
+
+
+def _added(
+    text: str, lines: list[str], present: tuple[Setting, ...], section: str
+) -> Patch:
+    if present:
+        return appended(text, lines, at=present[-1].line_start)
+    header = re.search(rf"^[ \t]*\[{re.escape(section)}\]", text, re.MULTILINE)
+    if header is None:
+        return appended(text, [f"[{section}]", *lines])
+    return appended(text, lines, at=header.start())

@@ -1,0 +1,78 @@
+"""The environment of a component: little is inherited, placeholders are filled, secrets stay in."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from labcoat.errors import LabcoatError, RenderError
+from labcoat.model.study import App
+
+# What a program may need of the machine, and nothing of what a shell may hold.
+INHERITED = (
+    "LANG", "LC_ALL", "LC_CTYPE", "LD_LIBRARY_PATH", "REQUESTS_CA_BUNDLE", "SSL_CERT_DIR",
+    "SSL_CERT_FILE", "TZ",
+)  # fmt: skip
+SHORTEST_SECRET = 4
+
+_PLACEHOLDER = re.compile(r"\{([a-z_]+(?:\.[a-z_]+)?)\}")
+
+
+def base(app: App, directory: Path) -> dict[str, str]:
+    """What every component gets. ``directory``: stands in for home and for temporary files.
+
+    PYTHONHASHSEED is left alone: a fixed seed is one instance measured again and again.
+    """
+    kept = {name: os.environ[name] for name in INHERITED if name in os.environ}
+    path = os.pathsep.join((str(app.python.parent), os.environ.get("PATH", os.defpath)))
+    return {
+        "LANG": "C.UTF-8",
+        **kept,
+        "PATH": path,
+        "HOME": str(directory),
+        "TMPDIR": str(directory),
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+
+
+def filled(app: App, values: Mapping[str, str]) -> dict[str, str]:
+    """The app's own environment with its placeholders filled. Raises: RenderError, no value shown."""
+    return {name: fill(text, values, where=f"[app] env {name}") for name, text in app.env}
+
+
+def fill(text: str, values: Mapping[str, str], *, where: str) -> str:
+    """The text with each known placeholder filled. Raises: RenderError."""
+
+    def value(found: re.Match[str]) -> str:
+        name = found[1]
+        if name in values:
+            return values[name]
+        if "." not in name:
+            return found[0]
+        known = ", ".join(f"{{{one}}}" for one in sorted(values)) or "none"
+        raise RenderError(
+            f"nothing fills {{{name}}}",
+            where=where,
+            way_out=f"name the component under [stack]; known here: {known}",
+        )
+
+    return _PLACEHOLDER.sub(value, text)
+
+
+def mask(error: LabcoatError, app: App) -> None:
+    """Take the app's secrets out of an error that quotes a log."""
+    secrets = [text for _, text in app.env if len(text) >= SHORTEST_SECRET]
+    error.log = tuple(masked(error.log, secrets))
+
+
+def masked(lines: Iterable[str], secrets: Iterable[str]) -> list[str]:
+    """The lines with each secret struck out, the longest first."""
+    ordered = sorted(secrets, key=len, reverse=True)
+    result = []
+    for line in lines:
+        for secret in ordered:
+            line = line.replace(secret, "***")  # noqa: PLW2901 - one pass per secret
+        result.append(line)
+    return result

@@ -1,0 +1,92 @@
+"""Worst-case arithmetic: levels that cannot work are refused before anything is started."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from labcoat.errors import RenderError
+from labcoat.model.host import Facts
+from labcoat.model.variant import Level, Variant
+from labcoat.stack.base import Component
+
+# What a server takes for its listen queue, and its level when nobody says one.
+BACKLOGS = {"uwsgi": "listen", "gunicorn": "backlog", "granian": "backlog", "uvicorn": "backlog"}
+WORKERS = {"uwsgi": "processes", "gunicorn": "workers", "granian": "workers", "uvicorn": "workers"}
+MAX_CONNECTIONS = 100
+RESERVED = 3
+
+
+def refuse_impossible(
+    components: Mapping[str, Component], variant: Variant, facts: Facts
+) -> None:
+    """Raises: RenderError that names every level that this machine or this stack cannot give."""
+    problems = list(_problems(components, variant, facts))
+    if problems:
+        raise RenderError(
+            "the levels cannot work together" if len(problems) > 1 else problems[0],
+            where=f"variant {variant.name}",
+            log=problems if len(problems) > 1 else (),
+            way_out="lower the level, or raise the limit it meets",
+        )
+
+
+def _problems(
+    components: Mapping[str, Component], variant: Variant, facts: Facts
+) -> Iterator[str]:
+    for name, directive in BACKLOGS.items():
+        if name not in components:
+            continue
+        backlog = _number(_level(components[name], directive, variant))
+        # uWSGI ends itself; the others are cut short in silence, which only a treatment must not be.
+        is_asked = directive in variant.levels(name)
+        if backlog is not None and backlog > facts.somaxconn and (name == "uwsgi" or is_asked):
+            yield (
+                f"{name}.{directive} = {backlog} is over net.core.somaxconn = {facts.somaxconn}"
+            )
+    yield from _nginx(components, variant, facts)
+    yield from _connections(components, variant)
+
+
+def _nginx(components: Mapping[str, Component], variant: Variant, facts: Facts) -> Iterator[str]:
+    levels = variant.levels("nginx")
+    if "nginx" not in components or not levels.keys() & {"worker_connections", "listen.backlog"}:
+        return
+    connections = _number(levels.get("worker_connections"))
+    limit = _number(_level(components["nginx"], "worker_rlimit_nofile", variant)) or facts.nofile
+    if connections is not None and connections >= limit:
+        yield f"nginx.worker_connections = {connections} is not under the file limit of {limit}"
+    backlog = _number(levels.get("listen.backlog"))
+    if backlog is not None and backlog > facts.somaxconn:
+        yield f"nginx.listen.backlog = {backlog} is over net.core.somaxconn = {facts.somaxconn}"
+
+
+def _connections(components: Mapping[str, Component], variant: Variant) -> Iterator[str]:
+    """Each worker needs one connection at the least; a pool needs its size in each."""
+    if "postgres" not in components:
+        return
+    level = _level(components["postgres"], "max_connections", variant)
+    room = (_number(level) or MAX_CONNECTIONS) - RESERVED
+    for name, directive in WORKERS.items():
+        if name not in components:
+            continue
+        workers = _number(_level(components[name], directive, variant))
+        pool = _number(variant.levels("app").get("pool")) or 1
+        if workers is not None and workers * pool > room:
+            yield (
+                f"{name}.{directive} = {workers} needs {workers * pool} connections or more, and "
+                f"postgres.max_connections leaves {room}"
+            )
+
+
+def _level(component: Component, directive: str, variant: Variant) -> Level | None:
+    levels = variant.levels(component.name)
+    return levels[directive] if directive in levels else component.origin_level(directive)
+
+
+def _number(level: Level | None) -> int | None:
+    if isinstance(level, bool) or level is None:
+        return None
+    try:
+        return int(level)
+    except ValueError:
+        return None

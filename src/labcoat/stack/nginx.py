@@ -1,0 +1,164 @@
+"""nginx as a component."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, Self
+
+from labcoat.errors import RenderError
+from labcoat.host.base import Host, Process
+from labcoat.model.stack import Endpoint, Speaks
+from labcoat.model.study import App, ComponentSpec
+from labcoat.model.variant import Level, Variant
+from labcoat.stack import probe
+from labcoat.stack.base import Rendered, Wiring
+from labcoat.stack.edit import nginx as language
+from labcoat.stack.edit.patch import Patch, apply
+from labcoat.stack.nginx_doors import doors, listens, towards
+from labcoat.stack.nginx_files import SHIPPED, Adopted
+from labcoat.stack.nginx_rewire import Rewiring, has_status, main_listen
+
+CHECK_TIMEOUT_S = 20.0
+_COUNTS = re.compile(r"Active connections: (\d+).*?(\d+) (\d+) (\d+)", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Nginx:
+    """nginx: one master, its workers, the user's servers.
+
+    Apply cost: every knob is a RESTART here, so that both arms pay the same.
+    Counters need ``stub_status``, which not every build has; without it there are none.
+    Source: nginx.org/en/docs.
+    """
+
+    name: ClassVar[str] = "nginx"
+    speaks: ClassVar[tuple[Speaks, ...]] = (Speaks.HTTP, Speaks.HTTPS)
+    adopted: Adopted
+    behind: tuple[Endpoint, ...] = ()
+
+    @classmethod
+    def adopt(cls, spec: ComponentSpec, app: App, *, behind: tuple[Endpoint, ...] = ()) -> Self:
+        """nginx with the user's nginx.conf and what it includes. Raises: RenderError."""
+        del app
+        if spec.file is None:
+            raise RenderError(
+                "nginx needs a file",
+                where="[stack] nginx",
+                way_out='write nginx = "path/of/nginx.conf" in labcoat.toml',
+            )
+        if spec.options:
+            raise RenderError(
+                "nginx takes no options",
+                where="[stack] nginx",
+                way_out=f"write the directives into {spec.file}",
+            )
+        return cls(adopted=Adopted.read(spec.file), behind=behind)
+
+    def origin_endpoints(self) -> tuple[Endpoint, ...]:
+        """The listen lines, the one through which the load comes first."""
+        sites = self.adopted.sites(self.adopted.texts)
+        main = main_listen(sites, self.behind)
+        every = {listen.key: listen.endpoint for listen in listens(sites)}
+        if main is None:
+            return ()
+        return (main.endpoint, *(place for key, place in every.items() if key != main.key))
+
+    def origin_upstream(self) -> Endpoint | None:
+        """What uwsgi_pass or proxy_pass leads to."""
+        found = doors(self.adopted.sites(self.adopted.texts))
+        ours = towards(found, self.behind)
+        return ours[0].endpoint if ours else None
+
+    def origin_level(self, directive: str) -> Level | None:
+        """The level as written, at its widest place."""
+        sites = self.adopted.sites(self.adopted.texts)
+        return language.level_in([(s.context, s.directive) for s in sites], directive)
+
+    def spare(self) -> tuple[Endpoint, ...]:
+        """One endpoint for each further listen address, and a Unix socket for the counters."""
+        counters = Endpoint(speaks=Speaks.HTTP, path=Path("status"))
+        return (*self.origin_endpoints()[1:], counters)
+
+    def render(self, variant: Variant, wiring: Wiring) -> Rendered:
+        """The rewired files and ``nginx -c``. Raises: RenderError."""
+        texts = dict(self.adopted.texts)
+        for knob, level in variant.levels(self.name).items():
+            self._assign(texts, knob, level)
+        names = self._names()
+        rewiring = Rewiring(
+            adopted=self.adopted,
+            texts=texts,
+            sites=self.adopted.sites(texts),
+            wiring=wiring,
+            behind=self.behind,
+        )
+        rewiring.gather(names)
+        files = {
+            name: apply(texts[path], rewiring.patches.get(path, ())) for path, name in names.items()
+        }
+        return Rendered(
+            files=files, argv=_argv(wiring, names[self.adopted.root]), rewired=tuple(rewiring.notes)
+        )
+
+    def check(self, host: Host, rendered: Rendered, wiring: Wiring) -> None:
+        """``nginx -t``, its messages with the user's own file and line. Raises: RenderError."""
+        completed = host.run((*rendered.argv, "-t"), timeout_s=CHECK_TIMEOUT_S, env=wiring.env)
+        if completed.status != 0:
+            raise RenderError(
+                "nginx refuses the file",
+                where=self.adopted.root,
+                log=tuple(self._own_words(line, rendered, wiring) for line in completed.tail()),
+                way_out="mend the line named above, or leave the knob out",
+            )
+
+    def ready(self, host: Host, process: Process, wiring: Wiring) -> bool:
+        """Whether it accepts connections."""
+        del process
+        return host.answers(wiring.listen)
+
+    def counters(self, host: Host, process: Process, wiring: Wiring) -> Mapping[str, float]:
+        """``stub_status``: accepts, handled, requests since boot; active connections now."""
+        del host, process
+        if not (has_status(wiring.build) and wiring.spare):
+            return {}
+        answer = probe.get(wiring.spare[-1], "/status", timeout_s=1.0)
+        found = _COUNTS.search(answer.body) if answer is not None else None
+        if found is None:
+            return {}
+        active, accepts, handled, requests = (float(count) for count in found.groups())
+        return {"active": active, "accepts": accepts, "handled": handled, "requests": requests}
+
+    def _assign(self, texts: dict[Path, str], knob: str, level: Level) -> None:
+        own = {path: text for path, text in texts.items() if path.parent != SHIPPED}
+        sites = self.adopted.sites(texts)
+        found = [(s.context, s.directive) for s in sites if s.directive.path in own]
+        patches: dict[Path, list[Patch]] = {}
+        for path, patch in language.edits(own, found, knob, level, self.adopted.root):
+            patches.setdefault(path, []).append(patch)
+        for path, changes in patches.items():
+            texts[path] = apply(texts[path], changes)
+
+    def _names(self) -> dict[Path, str]:
+        """Names of the rendered files; flat, so that none can leave the folder."""
+        names = {self.adopted.root: "nginx.conf"}
+        for number, path in enumerate(self.adopted.texts):
+            names.setdefault(path, f"{number}-{path.name}")
+        return names
+
+    def _own_words(self, line: str, rendered: Rendered, wiring: Wiring) -> str:
+        """A line of nginx with the user's path where the line numbers are the user's too."""
+        for path, name in self._names().items():
+            if rendered.files[name].count("\n") == self.adopted.texts[path].count("\n"):
+                line = line.replace(f"{wiring.directory / name}:", f"{path}:")
+        return line
+
+
+def _argv(wiring: Wiring, name: str) -> tuple[str, ...]:
+    argv = (*wiring.binary, "-p", f"{wiring.directory}/", "-c", str(wiring.directory / name))
+    # Since 1.19.5: without it an ordinary user is told that the built-in error log cannot be opened.
+    version = re.search(r"nginx/(\d+)\.(\d+)\.(\d+)", wiring.build)
+    is_new = version is not None and tuple(map(int, version.groups())) >= (1, 19, 5)
+    return (*argv, "-e", "stderr") if is_new else argv

@@ -1,0 +1,120 @@
+"""nginx.conf with the files that it includes: read once, then walked as one tree."""
+
+from __future__ import annotations
+
+import glob
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from labcoat.errors import RenderError
+from labcoat.stack.base import UserFile
+from labcoat.stack.edit import nginx as language
+from labcoat.stack.edit.nginx import Directive
+
+SHIPPED = Path(__file__).parent / "shipped"
+DEEPEST = 8
+SYSTEM = Path("/etc/nginx")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """A directive and the blocks around it, across includes."""
+
+    directive: Directive
+    ancestors: tuple[Directive, ...] = ()
+
+    @property
+    def context(self) -> tuple[str, ...]:
+        """Names of the blocks around it."""
+        return tuple(block.name for block in self.ancestors)
+
+    @property
+    def place(self) -> str:
+        """``file:line``."""
+        return f"{self.directive.path}:{self.directive.line}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Adopted:
+    """The user's nginx.conf and what it includes.
+
+    ``texts``: path -> text, the root first. ``includes``: (file, argument) -> files that it names,
+    empty if there are none. ``gone``: (file, argument) of includes that name a file that is nowhere.
+    """
+
+    root: Path
+    texts: Mapping[Path, str]
+    includes: Mapping[tuple[Path, str], tuple[Path, ...]]
+    gone: frozenset[tuple[Path, str]]
+
+    @classmethod
+    def read(cls, path: Path) -> Adopted:
+        """Everything from the root file down. Raises: RenderError with file and line."""
+        texts: dict[Path, str] = {}
+        includes: dict[tuple[Path, str], tuple[Path, ...]] = {}
+        gone: set[tuple[Path, str]] = set()
+        queue = [(path, 0)]
+        while queue:
+            current, depth = queue.pop(0)
+            if current in texts:
+                continue
+            texts[current] = UserFile.read(current).text
+            tree = language.parse(texts[current], path=current)
+            for _, directive in language.walk(tree):
+                if directive.name != "include" or len(directive.args) != 1:
+                    continue
+                if depth >= DEEPEST:
+                    raise RenderError(
+                        "includes are nested too deeply",
+                        where=f"{current}:{directive.line}",
+                        way_out="look for a file that includes itself",
+                    )
+                wanted = directive.words[0]
+                named = _named(wanted, path.parent)
+                if named is None:
+                    gone.add((current, wanted))
+                includes[current, wanted] = named or ()
+                queue += [(file, depth + 1) for file in named or ()]
+        return cls(root=path, texts=texts, includes=includes, gone=frozenset(gone))
+
+    def sites(self, texts: Mapping[Path, str]) -> list[Site]:
+        """Every directive, in the order in which nginx reads them, of these versions of the texts."""
+        trees = {path: language.parse(text, path=path) for path, text in texts.items()}
+        return list(self._walk(trees, trees[self.root], ()))
+
+    def _walk(
+        self,
+        trees: Mapping[Path, tuple[Directive, ...]],
+        tree: tuple[Directive, ...],
+        ancestors: tuple[Directive, ...],
+    ) -> Iterator[Site]:
+        for directive in tree:
+            yield Site(directive=directive, ancestors=ancestors)
+            if directive.name == "include" and directive.args:
+                for file in self.includes.get((directive.path, directive.words[0]), ()):
+                    yield from self._walk(trees, trees[file], ancestors)
+            yield from self._walk(trees, directive.children, (*ancestors, directive))
+
+
+def _named(wanted: str, folder: Path) -> tuple[Path, ...] | None:
+    """The files that an include means; None if it names one file and that is nowhere.
+
+    Looked for beside the user's nginx.conf first, then at the absolute path, then among the
+    files that every nginx package brings along and that labcoat ships too.
+    """
+    absolute = Path(wanted)
+    relative = wanted
+    if absolute.is_absolute():
+        inside = absolute.is_relative_to(SYSTEM)
+        relative = str(absolute.relative_to(SYSTEM)) if inside else absolute.name
+    is_pattern = glob.has_magic(wanted)
+    beside = f"{glob.escape(str(folder))}/{relative}"
+    for pattern in (beside, wanted if absolute.is_absolute() else f"{SYSTEM}/{wanted}"):
+        files = sorted(Path(found) for found in glob.glob(pattern) if Path(found).is_file())
+        if files:
+            return tuple(files)
+    if is_pattern:
+        return ()
+    shipped = SHIPPED / absolute.name
+    return (shipped,) if shipped.is_file() else None

@@ -1,0 +1,366 @@
+"""The rig: boots a study's stack in a sandbox, one standing stack per arm."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from labcoat.errors import Died, LabcoatError, NotReady, RenderError, StackError
+from labcoat.host.base import Host, Launch
+from labcoat.host.sandbox import Sandbox
+from labcoat.model.host import Facts
+from labcoat.model.load import Target
+from labcoat.model.stack import Endpoint, Speaks
+from labcoat.model.study import Study
+from labcoat.model.variant import ORIGIN, Variant
+from labcoat.stack import environment, probe
+from labcoat.stack.base import Component, Rendered, Wiring
+from labcoat.stack.binaries import PROGRAMS, Located, app_python, locate
+from labcoat.stack.cluster import Clusters, reachable
+from labcoat.stack.components import DATABASES, WEB, adopt
+from labcoat.stack.limits import refuse_impossible
+from labcoat.stack.postgres import DEFAULT_PORT, data_directory, placeholders, socket_name
+from labcoat.stack.standing import Layer, Standing
+
+__all__ = ["Layer", "Rig", "Standing"]
+
+_WEB = frozenset(component.name for component in WEB)
+_DATABASES = frozenset(component.name for component in DATABASES)
+_PYTHON = frozenset(program.name for program in PROGRAMS if program.is_python)
+_POLL_S = 0.05
+_TRY_S = 2.0
+
+
+class Rig:
+    """Boots stacks of one study; a context manager that leaves none of them standing.
+
+    Adopts the user's files when it is made, so later changes of them do not count. Shared
+    components (the database) start with the first boot and live as long as the rig; what an
+    arm has of its own lives from ``boot`` to ``stop``.
+    """
+
+    def __init__(self, host: Host, sandbox: Sandbox, study: Study) -> None:
+        self.host = host
+        self.sandbox = sandbox
+        self.study = study
+        self.components = adopt(study)
+        self._specs = {spec.name: spec for spec in study.components}
+        self._located: dict[str, Located] = {}
+        self._facts: Facts | None = None
+        self._paths: tuple[str, ...] | None = None
+        self._shared: Layer | None = None
+        self._booted = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def boot(
+        self, arm: str, variant: Variant = ORIGIN, *, own_database: bool = False
+    ) -> Standing:
+        """A stack for an arm, back to front, serving when this returns.
+
+        ``own_database``: the arm gets a cluster of its own, cloned from the same template; so it
+        does whenever the variant sets a level of the database.
+        Raises: RenderError (a file or a level is wrong), NotReady (it never served; with the
+        component's or the app's last words), StackError (a program is missing), HostError.
+        """
+        if self._facts is None:
+            self._facts = self.host.facts()
+        refuse_impossible(self.components, variant, self._facts)
+        layers: list[Layer] = []
+        try:
+            standing = self._stand(arm, variant, layers, own_database=own_database)
+            self._await_app(standing)
+        except BaseException as error:
+            if isinstance(error, LabcoatError):
+                environment.mask(error, self.study.app)
+            self._take_down(layers)
+            raise
+        return standing
+
+    def stop(self, standing: Standing) -> None:
+        """Take down what the arm has of its own, front first; its folders go too."""
+        self._take_down(list(reversed(standing.layers)))
+
+    def close(self) -> None:
+        """Take down what is shared. Idempotent; the arms are the sandbox's to end."""
+        shared, self._shared = self._shared, None
+        if shared is not None:
+            self._take_down([replace(shared, shared=False)])
+
+    def located(self, name: str) -> Located:
+        """The program of a component. Raises: StackError."""
+        if name not in self._located:
+            named = self._specs[name].binary
+            self._located[name] = locate(name, app=self.study.app, host=self.host, named=named)
+        return self._located[name]
+
+    def _stand(
+        self, arm: str, variant: Variant, layers: list[Layer], *, own_database: bool
+    ) -> Standing:
+        """Start every layer, back to front; ``layers`` always holds what has started."""
+        values = {"python": str(self.study.app.python)}
+        app_env = None
+        for name, component in reversed(self.components.items()):
+            if name in _DATABASES:
+                layer = self._database(arm, variant, own=own_database)
+                values |= placeholders(layer.wiring.listen)
+            else:
+                app_env = app_env or environment.filled(self.study.app, values)
+                upstream = layers[-1].wiring.listen if name in _WEB else None
+                layer = self._layer(arm, component, variant, upstream=upstream, app_env=app_env)
+            layers.append(layer)
+        front = layers[-1].wiring.listen
+        return Standing(
+            arm=arm,
+            variant=variant,
+            target=_target(front),
+            layers=tuple(reversed(layers)),
+            host=self.host,
+            app_env=app_env or {},
+        )
+
+    def _layer(
+        self,
+        arm: str,
+        component: Component,
+        variant: Variant,
+        *,
+        upstream: Endpoint | None,
+        app_env: Mapping[str, str],
+    ) -> Layer:
+        name = component.name
+        located = self.located(name)
+        self._booted += 1
+        directory = self.sandbox.directory(f"{arm}-{name}-{self._booted}")
+        env = environment.base(self.study.app, directory)
+        if name not in _WEB:
+            env |= self._python_path(located)
+            env |= app_env
+        wiring = Wiring(
+            directory=directory,
+            listen=self._listen(component),
+            upstream=upstream,
+            binary=located.argv,
+            app=self.study.app,
+            env=env,
+            user="root" if name in _WEB and os.geteuid() == 0 else None,
+            spare=tuple(
+                self.sandbox.endpoint(wish.speaks, unix=wish.path is not None, name="x")
+                for wish in component.spare()
+            ),
+            build=located.build,
+        )
+        rendered = component.render(variant, wiring)
+        cwd = directory if name in _WEB else self.study.app.directory
+        return self._start(component, wiring, rendered, located, cwd=cwd)
+
+    def _listen(self, component: Component) -> Endpoint:
+        """A place to listen, of the kind that the user's own files say.
+
+        What is behind a web server listens as its own file says if it speaks the protocol that
+        is passed to it, else as the web server's file says.
+        """
+        said = component.origin_endpoints()
+        web = next((self.components[name] for name in self.components if name in _WEB), None)
+        if component is web:
+            kind = said[0] if said else Endpoint(speaks=Speaks.HTTP, port=80)
+            return self.sandbox.endpoint(kind.speaks, unix=kind.path is not None, name="web")
+        wanted = web.origin_upstream() if web is not None else None
+        speaks = wanted.speaks if wanted is not None else Speaks.HTTP
+        if speaks not in component.speaks:
+            raise RenderError(
+                f"nginx passes {speaks.value}, but {component.name} does not speak it",
+                where=f"{self.study.file} [stack]",
+                way_out="use proxy_pass in nginx.conf, or uwsgi as the app server",
+            )
+        if web is None and said and not any(place.speaks is speaks for place in said):
+            raise RenderError(
+                f"without nginx in front, {component.name} must speak HTTP",
+                where=f"{self.study.file} [stack]",
+                way_out="add http-socket = 127.0.0.1:8000 to the file, or nginx to the stack",
+            )
+        own = next((place for place in said if place.speaks is speaks), wanted)
+        is_unix = own is not None and own.path is not None
+        return self.sandbox.endpoint(speaks, unix=is_unix, name="app")
+
+    def _database(self, arm: str, variant: Variant, *, own: bool) -> Layer:
+        component = next(c for name, c in self.components.items() if name in _DATABASES)
+        own = own or bool(variant.levels(component.name))
+        if not own and self._shared is not None:
+            return self._shared
+        located = reachable(
+            self.located(component.name), lambda: self.sandbox.directory("postgres")
+        )
+        self._booted += 1
+        name = f"{arm if own else 'shared'}-{component.name}-{self._booted}"
+        directory = self.sandbox.directory(name, unprivileged=True)
+        kind = component.origin_endpoints()[0]
+        if kind.path is None:
+            listen = self.sandbox.endpoint(Speaks.POSTGRES, unix=False, name="db")
+        else:
+            folder = self.sandbox.directory(f"d{self._booted}", unprivileged=True)
+            listen = Endpoint(speaks=Speaks.POSTGRES, path=folder / socket_name(DEFAULT_PORT))
+        wiring = Wiring(
+            directory=directory,
+            listen=listen,
+            upstream=None,
+            binary=located.argv,
+            app=self.study.app,
+            env=environment.base(self.study.app, directory),
+            build=located.build,
+        )
+        rendered = component.render(variant, wiring)
+        self._clusters(located).clone(data_directory(wiring))
+        layer = self._start(component, wiring, rendered, located, cwd=directory)
+        if not own:
+            layer = replace(layer, shared=True)
+            self._shared = layer
+        return layer
+
+    def _clusters(self, located: Located) -> Clusters:
+        return Clusters(
+            host=self.host,
+            sandbox=self.sandbox,
+            located=located,
+            app=self.study.app,
+            cache=self.study.root / ".labcoat" / "cache",
+            ready_timeout_s=self.study.ready_timeout_s,
+        )
+
+    def _start(
+        self, component: Component, wiring: Wiring, rendered: Rendered, located: Located, *, cwd: Path
+    ) -> Layer:
+        for name, text in rendered.files.items():
+            path = wiring.directory / name
+            self.sandbox.write(path, text, unprivileged=rendered.unprivileged)
+        component.check(self.host, rendered, wiring)
+        process = self.sandbox.start(
+            Launch(
+                name=component.name,
+                argv=rendered.argv,
+                cwd=cwd,
+                log=wiring.directory / f"{component.name}.log",
+                env=wiring.env,
+                unprivileged=rendered.unprivileged,
+                stop_signal=rendered.stop_signal,
+            ),
+            ready=lambda process: component.ready(self.host, process, wiring),
+            timeout_s=self.study.ready_timeout_s,
+        )
+        return Layer(
+            name=component.name,
+            process=process,
+            wiring=wiring,
+            component=component,
+            located=located,
+            rewired=rendered.rewired,
+        )
+
+    def _python_path(self, located: Located) -> dict[str, str]:
+        """The app's packages, for a server that is not of the app's own environment."""
+        if located.folder == self.study.app.python.parent:
+            return {}
+        if self._paths is None:
+            self._paths = self._packages()
+        return {"PYTHONPATH": os.pathsep.join((str(self.study.app.directory), *self._paths))}
+
+    def _packages(self) -> tuple[str, ...]:
+        app = self.study.app
+        app_python(app, self.host)
+        code = "import json, sys; print(json.dumps([p for p in sys.path if p.endswith('-packages')]))"
+        said = self.host.run((str(app.python), "-c", code), timeout_s=20.0, env={"PATH": ""})
+        paths: list[str] = json.loads(said.stdout)
+        return tuple(paths)
+
+    def _await_app(self, standing: Standing) -> None:
+        """Wait until the stack answers a request of the workload with less than 500.
+
+        Raises: NotReady with the last words of the layer that is to blame.
+        """
+        path = _first_path(self.study)
+        deadline = time.monotonic() + self.study.ready_timeout_s
+        front = standing.layers[0].wiring.listen
+        while True:
+            answer = probe.get(front, path, timeout_s=_TRY_S)
+            try:
+                standing.check()
+            except Died as error:
+                raise NotReady(
+                    error.what.replace("died", "ended before it served"),
+                    where=error.where,
+                    log=error.log,
+                    way_out="mend what the last lines name: an import, a missing variable, a file",
+                ) from error
+            if answer is not None and answer.status < 500:  # noqa: PLR2004 - HTTP's own line
+                return
+            if time.monotonic() >= deadline or (answer is not None and answer.status == 500):  # noqa: PLR2004
+                raise _unserved(standing, path, answer, self.study.ready_timeout_s)
+            time.sleep(_POLL_S)
+
+    def _take_down(self, layers: list[Layer]) -> None:
+        """End layers, front first (the list is back to front), and remove their folders."""
+        for layer in reversed(layers):
+            if not layer.shared:
+                self.sandbox.stop(layer.process)
+                if not self.sandbox.failed:
+                    shutil.rmtree(layer.wiring.directory, ignore_errors=True)
+
+
+def _target(front: Endpoint) -> Target:
+    if front.path is None:
+        return Target(url=front.url)
+    return Target(url=f"{front.speaks.value}://localhost", uds=str(front.path))
+
+
+def _first_path(study: Study) -> str:
+    """A path of the workload to ask for, its placeholders at their first value."""
+    for request in study.workload.requests:
+        if request.method == "GET":
+            path = re.sub(r"\{(\d+)\.\.\d+\}", r"\1", request.path)
+            path = re.sub(r"\{([^{}|]*)\|[^{}]*\}", r"\1", path)
+            if "{" not in path:
+                return path
+    return "/"
+
+
+def _unserved(
+    standing: Standing, path: str, answer: probe.Answer | None, timeout_s: float
+) -> StackError:
+    """Why the stack does not serve, with the app server's last words."""
+    blamed = next(layer for layer in standing.layers if layer.name not in _WEB)
+    what = (
+        f"the app did not answer GET {path} within {timeout_s:g} s"
+        if answer is None
+        else f"the app answers GET {path} with {answer.status}"
+    )
+    log: tuple[str, ...] = blamed.process.tail()
+    with contextlib.suppress(OSError):
+        for errors in sorted(blamed.wiring.directory.glob("*.log")):
+            if errors != blamed.process.log and "access" not in errors.name:
+                log += tuple(errors.read_text(errors="replace").splitlines()[-20:])
+    return NotReady(
+        what,
+        where=f"{blamed.name}, log {blamed.process.log}",
+        log=log,
+        way_out="mend what the traceback names: a missing variable, table or file",
+    )
+
+

@@ -1,0 +1,195 @@
+"""Gunicorn as a component."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, Self
+
+from labcoat.errors import RenderError
+from labcoat.host.base import Host, Process
+from labcoat.model.stack import Endpoint, Speaks
+from labcoat.model.study import App, ComponentSpec
+from labcoat.model.variant import Level, Variant
+from labcoat.stack.base import Rendered, UserFile, Wiring
+from labcoat.stack.edit import python as language
+from labcoat.stack.edit.patch import Patch, apply
+
+CHECK_TIMEOUT_S = 120.0
+FILE = "gunicorn.conf.py"
+REFUSED = {
+    "reload": "it changes workers while they are measured",
+    "daemon": "it leaves the sandbox",
+    "reload_engine": "",
+}
+LOGS = ("accesslog", "errorlog")
+OWN_FOLDERS = ("tmp_upload_dir",)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gunicorn:
+    """Gunicorn: one master, its workers, one socket.
+
+    Apply cost: RESTART for every knob; a HUP keeps the master, so it is no new instance.
+    A knob absent from the variant keeps the user's own level, computed ones included.
+    Refuses: ``reload`` (changes workers while measured) and ``daemon`` (leaves the sandbox).
+    Source: docs.gunicorn.org, "Settings".
+    """
+
+    name: ClassVar[str] = "gunicorn"
+    speaks: ClassVar[tuple[Speaks, ...]] = (Speaks.HTTP,)
+    origin: UserFile
+    options: tuple[tuple[str, Level], ...] = ()
+
+    @classmethod
+    def adopt(cls, spec: ComponentSpec, app: App, *, behind: tuple[Endpoint, ...] = ()) -> Self:
+        """Gunicorn with the user's gunicorn.conf.py, or with none. Raises: RenderError."""
+        del app, behind
+        origin = UserFile.read(spec.file) if spec.file else UserFile(path=Path(FILE))
+        options = tuple((name.replace("-", "_").lstrip("_"), level) for name, level in spec.options)
+        component = cls(origin=origin, options=options)
+        component._refuse()
+        return component
+
+    def origin_endpoints(self) -> tuple[Endpoint, ...]:
+        """What ``bind`` says, where it says it literally."""
+        bind = self._literal("bind")
+        binds = [bind] if isinstance(bind, str) else bind
+        if not isinstance(binds, list | tuple):
+            return ()
+        return tuple(_endpoint(str(one), self.origin.path) for one in binds)
+
+    def origin_upstream(self) -> Endpoint | None:
+        """Unsaid."""
+        return None
+
+    def origin_level(self, directive: str) -> Level | None:
+        """The level, where the file says it literally."""
+        value = self._literal(directive)
+        return value if isinstance(value, str | int | float | bool) else None
+
+    def spare(self) -> tuple[Endpoint, ...]:
+        """None."""
+        return ()
+
+    def render(self, variant: Variant, wiring: Wiring) -> Rendered:
+        """The rewired gunicorn.conf.py and ``gunicorn -c``. Raises: RenderError."""
+        path = self.origin.path
+        text = self._at_home(self.origin.text)
+        levels = {**dict(self.options), **variant.levels(self.name)}
+        text = language.assign(text, levels, path=path)
+        said = {found.name: found for found in language.assignments(text, path=path)}
+        moves = self._moves(wiring, said)
+        text = language.assign(text, moves, path=path)
+        rewired = tuple(
+            f"{self.origin.line(said[name].line) if name in said else path}: "
+            f"{name} -> {value!r}{'' if name in said else ' (was unsaid)'}"
+            for name, value in moves.items()
+        )
+        argv = (*wiring.binary, "-c", str(wiring.directory / FILE))
+        if "wsgi_app" not in said:
+            argv = (*argv, wiring.app.target)
+        return Rendered(files={FILE: text}, argv=argv, rewired=rewired)
+
+    def check(self, host: Host, rendered: Rendered, wiring: Wiring) -> None:
+        """``gunicorn --check-config``, which imports the app too. Raises: RenderError."""
+        completed = host.run(
+            (*rendered.argv[: len(wiring.binary)], "--check-config", *rendered.argv[len(wiring.binary) :]),
+            timeout_s=CHECK_TIMEOUT_S,
+            cwd=wiring.app.directory,
+            env=wiring.env,
+        )
+        if completed.status != 0:
+            written = str(wiring.directory / FILE)
+            raise RenderError(
+                "gunicorn refuses the file or cannot import the app",
+                where=self.origin.path,
+                log=tuple(line.replace(written, str(self.origin.path)) for line in completed.tail()),
+                way_out="mend what the last line names, or leave the knob out",
+            )
+
+    def ready(self, host: Host, process: Process, wiring: Wiring) -> bool:
+        """Whether it accepts connections."""
+        del process
+        return host.answers(wiring.listen)
+
+    def counters(self, host: Host, process: Process, wiring: Wiring) -> Mapping[str, float]:
+        """None: Gunicorn tells them over statsD only, which costs a packet per request."""
+        del host, process, wiring
+        return {}
+
+    def _literal(self, name: str) -> object:
+        if name in dict(self.options):
+            return dict(self.options)[name]
+        found = [a for a in language.assignments(self.origin.text, path=self.origin.path) if a.name == name]
+        return found[-1].value if found else None
+
+    def _refuse(self) -> None:
+        for name, why in REFUSED.items():
+            if why and self._literal(name) is True:
+                found = language.assignments(self.origin.text, path=self.origin.path)
+                line = next((a.line for a in reversed(found) if a.name == name), 0)
+                raise RenderError(
+                    f"gunicorn {name} = True is refused: {why}",
+                    where=self.origin.line(line) if line else "[stack] gunicorn",
+                    way_out=f"leave {name} out of the file that is measured",
+                )
+
+    def _at_home(self, text: str) -> str:
+        """The text with ``__file__`` meaning the user's own file, not the sandbox's copy."""
+        if "__file__" not in text:
+            return text
+        offsets = [0]
+        for line in text.splitlines(keepends=True):
+            offsets.append(offsets[-1] + len(line.encode()))
+        raw = text.encode()
+        patches = [
+            (offsets[node.lineno - 1] + node.col_offset)
+            for node in ast.walk(ast.parse(text))
+            if isinstance(node, ast.Name) and node.id == "__file__"
+        ]
+        starts = [len(raw[:at].decode()) for at in patches]
+        literal = repr(str(self.origin.path))
+        return apply(text, [Patch(at, at + len("__file__"), literal) for at in starts])
+
+    def _moves(
+        self, wiring: Wiring, said: Mapping[str, language.Assigned]
+    ) -> dict[str, language.Literal]:
+        moves: dict[str, language.Literal] = {"bind": wiring.listen.address}
+        for name in ("user", "group", "pidfile"):
+            if name in said:
+                moves[name] = str(wiring.directory / "gunicorn.pid") if name == "pidfile" else None
+        for name in LOGS:
+            value = said[name].value if name in said else None
+            if isinstance(value, str) and value != "-":
+                moves[name] = str(wiring.directory / f"{name}.log")
+            elif name in said and said[name].computed:
+                moves[name] = str(wiring.directory / f"{name}.log")
+        for name in OWN_FOLDERS:
+            if name in said and said[name].value is not None:
+                moves[name] = str(wiring.directory)
+        if "control_socket" in said:
+            moves["control_socket"] = str(wiring.directory / "gunicorn.ctl")
+        for name in ("syslog", "statsd_host"):
+            if name in said and said[name].value not in {None, False}:
+                moves[name] = False if name == "syslog" else None
+        if "chdir" not in said or not Path(str(said["chdir"].value)).is_dir():
+            moves["chdir"] = str(wiring.app.directory)
+        return moves
+
+
+def _endpoint(bind: str, path: Path) -> Endpoint:
+    if bind.startswith("unix:"):
+        return Endpoint(speaks=Speaks.HTTP, path=Path(bind.removeprefix("unix:")))
+    found = re.fullmatch(r"(?:tcp://)?(?P<host>\[[^\]]*\]|[^:]*)(?::(?P<port>\d+))?", bind)
+    if found is None:
+        raise RenderError(
+            f"not an address: bind = {bind!r}",
+            where=path,
+            way_out="write 'host:port' or 'unix:/path'",
+        )
+    port = int(found["port"] or 8000)
+    return Endpoint(speaks=Speaks.HTTP, host=found["host"] or "127.0.0.1", port=port)

@@ -1,0 +1,90 @@
+"""Uvicorn as a component."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar, Self
+
+from labcoat.host.base import Host, Process
+from labcoat.model.stack import Endpoint, Speaks
+from labcoat.model.study import App, ComponentSpec, Interface
+from labcoat.model.variant import Level, Variant
+from labcoat.stack.base import Rendered, Wiring
+from labcoat.stack.servers import options as command_line
+
+REFUSED = {
+    "reload": "it changes workers while they are measured",
+    "fd": "the sandbox opens the socket",
+    "ssl-certfile": "TLS belongs to nginx in this sandbox",
+}
+SETTLED = ("app-dir",)
+MOVED = ("host", "port", "uds")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Uvicorn:
+    """Uvicorn: a supervisor and its workers, or one process alone.
+
+    Reads no file: its settings are the study's options. Has no counters of its own.
+    Source: uvicorn.org, "Settings".
+    """
+
+    name: ClassVar[str] = "uvicorn"
+    speaks: ClassVar[tuple[Speaks, ...]] = (Speaks.HTTP,)
+    options: tuple[tuple[str, Level], ...] = ()
+
+    @classmethod
+    def adopt(cls, spec: ComponentSpec, app: App, *, behind: tuple[Endpoint, ...] = ()) -> Self:
+        """Uvicorn with the study's options. Raises: RenderError."""
+        del app, behind
+        return cls(
+            options=tuple(command_line.adopted(spec, refused=REFUSED, settled=SETTLED).items())
+        )
+
+    def origin_endpoints(self) -> tuple[Endpoint, ...]:
+        """Where the options say."""
+        return command_line.endpoints(dict(self.options))
+
+    def origin_upstream(self) -> Endpoint | None:
+        """Unsaid."""
+        return None
+
+    def origin_level(self, directive: str) -> Level | None:
+        """The option's level."""
+        return dict(self.options).get(command_line.spelled(directive))
+
+    def spare(self) -> tuple[Endpoint, ...]:
+        """None."""
+        return ()
+
+    def render(self, variant: Variant, wiring: Wiring) -> Rendered:
+        """The command line; no files."""
+        levels = {
+            command_line.spelled(name): level for name, level in variant.levels(self.name).items()
+        }
+        merged = {
+            **{name: level for name, level in self.options if name not in MOVED},
+            **levels,
+            "app-dir": str(wiring.app.directory),
+            **command_line.listening(wiring.listen),
+        }
+        if wiring.app.interface is Interface.WSGI:
+            merged.setdefault("interface", "wsgi")
+        argv = (*wiring.binary, *command_line.as_argv(merged), wiring.app.target)
+        rewired = command_line.moved(self.name, self.origin_endpoints(), wiring.listen)
+        return Rendered(files={}, argv=argv, rewired=rewired)
+
+    def check(self, host: Host, rendered: Rendered, wiring: Wiring) -> None:
+        """Whether Uvicorn knows the options. Raises: RenderError."""
+        command_line.asked(host, rendered, wiring, name=self.name)
+
+    def ready(self, host: Host, process: Process, wiring: Wiring) -> bool:
+        """Whether it accepts connections."""
+        del process
+        return host.answers(wiring.listen)
+
+    def counters(self, host: Host, process: Process, wiring: Wiring) -> Mapping[str, float]:
+        """None."""
+        del host, process, wiring
+        return {}

@@ -1,0 +1,298 @@
+"""uWSGI as a component."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import socket
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+from labcoat.errors import RenderError
+from labcoat.host.base import Host, Process
+from labcoat.model.stack import Endpoint, Speaks
+from labcoat.model.study import App, ComponentSpec, Interface
+from labcoat.model.variant import Level, Variant
+from labcoat.stack.base import Rendered, UserFile, Wiring
+from labcoat.stack.edit import ini as language
+from labcoat.stack.edit.lines import Setting, appended
+from labcoat.stack.edit.patch import Patch, apply
+
+FILE = "uwsgi.ini"
+SOCKETS: Mapping[str, Speaks] = {
+    "socket": Speaks.UWSGI,
+    "uwsgi-socket": Speaks.UWSGI,
+    "http-socket": Speaks.HTTP,
+    "http11-socket": Speaks.HTTP,
+    "http": Speaks.HTTP,
+}
+APPS = frozenset({"module", "wsgi", "wsgi-file", "file", "mount", "paste", "ini-paste", "pecan"})
+REFUSED: Mapping[str, str] = {
+    "emperor": "an emperor starts stacks of its own",
+    "py-autoreload": "it changes workers while they are measured",
+    "ini": "settings of a second file cannot be rewired",
+    "include": "settings of a second file cannot be rewired",
+    "inherit": "settings of a second file cannot be rewired",
+    "attach-daemon": "it starts programs that nobody measures",
+}
+DROPPED: Mapping[str, str] = {
+    "daemonize": "the sandbox holds the process",
+    "daemonize2": "the sandbox holds the process",
+    "uid": "the sandbox belongs to whoever starts it",
+    "gid": "the sandbox belongs to whoever starts it",
+    "chown-socket": "the sandbox belongs to whoever starts it",
+    "log-syslog": "logs stay in the sandbox",
+    "rsyslog": "logs stay in the sandbox",
+    "subscribe-to": "nothing outside the sandbox is told",
+    "carbon": "nothing outside the sandbox is told",
+}
+FILES = frozenset(
+    {"pidfile", "pidfile2", "safe-pidfile", "safe-pidfile2", "logto", "logto2", "master-fifo"}
+)
+LOGGERS = frozenset({"logger", "req-logger", "logger-req"})
+FOLDERS = frozenset({"chdir", "chdir2"})
+HOMES = frozenset({"home", "virtualenv", "venv", "pyhome"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Uwsgi:
+    """uWSGI: a master, its workers, and a socket in the uwsgi or the HTTP protocol.
+
+    Placeholders of the user's keep their meaning: those that name the file's own folder
+    are written out, since the file that uWSGI reads lies in the sandbox.
+    ``need-app`` is added: without it a stack without an app looks ready. It is ended by INT,
+    since TERM may mean reload.
+    Refuses: what starts other stacks, reads other files, or changes workers while measured.
+    Source: uWSGI 2.0 core/uwsgi.c and docs, "Options".
+    """
+
+    name: ClassVar[str] = "uwsgi"
+    speaks: ClassVar[tuple[Speaks, ...]] = (Speaks.UWSGI, Speaks.HTTP)
+    origin: UserFile
+
+    @classmethod
+    def adopt(cls, spec: ComponentSpec, app: App, *, behind: tuple[Endpoint, ...] = ()) -> Self:
+        """uWSGI with the user's ini file, or with none. Raises: RenderError."""
+        del behind
+        if app.interface is not Interface.WSGI:
+            raise RenderError(
+                "uWSGI serves WSGI, not ASGI",
+                where="[stack] uwsgi",
+                way_out="name granian, uvicorn, or gunicorn with an ASGI worker instead",
+            )
+        origin = UserFile(path=Path(FILE), text="")
+        if spec.file is not None:
+            if spec.file.suffix != ".ini":
+                raise RenderError(
+                    "only ini files of uWSGI can be adopted",
+                    where=spec.file,
+                    way_out="write the same options into an .ini file with a [uwsgi] section",
+                )
+            origin = UserFile.read(spec.file)
+        options = {name.replace("_", "-"): level for name, level in spec.options}
+        text = language.assign(origin.text, options, path=origin.path) if options else origin.text
+        component = cls(origin=replace(origin, text=text))
+        component._refuse()
+        return component
+
+    def origin_endpoints(self) -> tuple[Endpoint, ...]:
+        """What the sockets of the file say."""
+        return tuple(
+            endpoint
+            for setting in self._settings()
+            if setting.key in SOCKETS and (endpoint := _endpoint(setting)) is not None
+        )
+
+    def origin_upstream(self) -> Endpoint | None:
+        """Unsaid."""
+        return None
+
+    def origin_level(self, directive: str) -> Level | None:
+        """The level as written."""
+        return language.read(self.origin.text, directive, path=self.origin.path)
+
+    def spare(self) -> tuple[Endpoint, ...]:
+        """A Unix socket for the stats server."""
+        return (Endpoint(speaks=Speaks.HTTP, path=Path("stats")),)
+
+    def render(self, variant: Variant, wiring: Wiring) -> Rendered:
+        """The rewired ini file and ``uwsgi --ini``. Raises: RenderError."""
+        path = self.origin.path
+        levels = variant.levels(self.name)
+        text = language.assign(self.origin.text, levels, path=path) if levels else self.origin.text
+        settings = language.settings(text, path=path)
+        changes = list(self._changes(settings, wiring))
+        lines = self._lines(settings, wiring)
+        patches = [patch for patch, _ in changes]
+        added = [f"{key} = {value}" for key, value in lines]
+        if text.strip():
+            at = settings[-1].line_start if settings else None
+            patches.append(appended(text, added, at=at))
+            text = apply(text, patches)
+        else:
+            text = "\n".join(("[uwsgi]", *added, ""))
+        rewired = (
+            *(note for _, note in changes),
+            *(f"{path}: {key} = {value} (was unsaid)" for key, value in lines),
+        )
+        argv = (*wiring.binary, "--ini", str(wiring.directory / path.name))
+        return Rendered(
+            files={path.name: text}, argv=argv, rewired=rewired, stop_signal=signal.SIGINT
+        )
+
+    def check(self, host: Host, rendered: Rendered, wiring: Wiring) -> None:
+        """Nothing: uWSGI cannot check a file without starting."""
+
+    def ready(self, host: Host, process: Process, wiring: Wiring) -> bool:
+        """Whether it accepts connections."""
+        del process
+        return host.answers(wiring.listen)
+
+    def counters(self, host: Host, process: Process, wiring: Wiring) -> Mapping[str, float]:
+        """The stats server: listen queue, busy workers, requests, exceptions, respawns.
+
+        Empty without a master, which is who serves them.
+        """
+        del host, process
+        stats = _stats(wiring.spare[0]) if wiring.spare else None
+        if stats is None:
+            return {}
+        workers = stats.get("workers", [])
+        return {
+            "listen_queue": float(stats.get("listen_queue", 0)),
+            "listen_queue_errors": float(stats.get("listen_queue_errors", 0)),
+            "workers": float(len(workers)),
+            "busy": float(sum(worker["status"].startswith("busy") for worker in workers)),
+            "requests": float(sum(worker["requests"] for worker in workers)),
+            "exceptions": float(sum(worker["exceptions"] for worker in workers)),
+            "harakiri": float(sum(worker["harakiri_count"] for worker in workers)),
+            "respawns": float(sum(max(0, worker["respawn_count"] - 1) for worker in workers)),
+        }
+
+    def _settings(self) -> tuple[Setting, ...]:
+        return language.settings(self.origin.text, path=self.origin.path)
+
+    def _refuse(self) -> None:
+        for setting in self._settings():
+            if setting.key in REFUSED:
+                raise RenderError(
+                    f"uwsgi {setting.key} is refused: {REFUSED[setting.key]}",
+                    where=self.origin.line(setting.line),
+                    way_out=f"leave {setting.key} out of the file that is measured",
+                )
+
+    def _changes(
+        self, settings: tuple[Setting, ...], wiring: Wiring
+    ) -> Iterator[tuple[Patch, str]]:
+        """Patches for lines of the user's, each with its words."""
+        secret = {name for name, _ in wiring.app.env}
+        is_wired = False
+        for setting in settings:
+            key, place = setting.key, self.origin.line(setting.line)
+            new: str | None = None
+            why = DROPPED.get(key)
+            if key in SOCKETS:
+                if is_wired or SOCKETS[key] is not wiring.listen.speaks:
+                    why = "the sandbox needs one door"
+                else:
+                    is_wired, new = True, _bare(wiring.listen)
+            elif key in FILES:
+                new = str(wiring.directory / f"{key}.{'pid' if 'pid' in key else 'log'}")
+            elif key in {"stats", "stats-server"}:
+                new = _bare(wiring.spare[0]) if wiring.spare else None
+            elif key in LOGGERS:
+                new, why = _logger(setting, wiring)
+            elif key in FOLDERS and not _exists(self._at_home(setting.value)):
+                new = str(wiring.app.directory)
+            elif key in HOMES and not _exists(self._at_home(setting.value)):
+                why = "no such folder on this machine; the app's own interpreter is used"
+            elif key == "env" and setting.value.partition("=")[0] in secret:
+                why = f"{setting.value.partition('=')[0]} comes from labcoat.toml"
+            if why is not None:
+                yield language.removed(setting, why), f"{place}: {key} left out: {why}"
+            elif new is not None and new != setting.value:
+                yield (
+                    Patch(setting.start, setting.end, new),
+                    f"{place}: {key} {setting.value} -> {new}",
+                )
+            elif (home := self._at_home(setting.value)) != setting.value:
+                yield (
+                    Patch(setting.start, setting.end, home),
+                    f"{place}: {key}: the file's own folder written out",
+                )
+
+    def _lines(
+        self, settings: tuple[Setting, ...], wiring: Wiring
+    ) -> tuple[tuple[str, str], ...]:
+        """Options that the file does not say and the sandbox needs."""
+        keys = {setting.key for setting in settings}
+        lines: list[tuple[str, str]] = []
+        if not any(SOCKETS.get(key) is wiring.listen.speaks for key in keys):
+            name = "socket" if wiring.listen.speaks is Speaks.UWSGI else "http-socket"
+            lines.append((name, _bare(wiring.listen)))
+        if not keys & APPS:
+            lines.append(("module", wiring.app.target))
+        if "need-app" not in keys:
+            lines.append(("need-app", "true"))
+        has_master = language.is_on(
+            next((s.value for s in reversed(settings) if s.key == "master"), None)
+        )
+        if has_master and wiring.spare and not keys & {"stats", "stats-server"}:
+            lines.append(("stats", _bare(wiring.spare[0])))
+        return tuple(lines)
+
+    def _at_home(self, value: str) -> str:
+        """The value with the placeholders for the file's own place written out."""
+        path = self.origin.path
+        own = {"d": f"{path.parent}/", "p": str(path), "c": path.parent.name}
+        own |= {letter.upper(): text for letter, text in own.items()}
+        return re.sub(r"%(.)", lambda found: own.get(found[1], found[0]), value)
+
+
+def _exists(value: str) -> bool:
+    return "%" in value or "$(" in value or Path(value).is_dir()
+
+
+def _bare(endpoint: Endpoint) -> str:
+    """An address as uWSGI writes it: a path without ``unix:``."""
+    return str(endpoint.path) if endpoint.path is not None else endpoint.address
+
+
+def _endpoint(setting: Setting) -> Endpoint | None:
+    value = setting.value.split(",")[0]
+    speaks = SOCKETS[setting.key]
+    host, colon, port = value.rpartition(":")
+    if colon and port.isdecimal() and 0 < int(port) < 65536:
+        return Endpoint(speaks=speaks, host=host or "127.0.0.1", port=int(port))
+    return Endpoint(speaks=speaks, path=Path(value)) if "/" in value or "." in value else None
+
+
+def _logger(setting: Setting, wiring: Wiring) -> tuple[str | None, str | None]:
+    """(new value, why left out) of a logger line: files move, other targets go."""
+    name, _, rest = setting.value.rpartition("file:") if "file:" in setting.value else ("", "", "")
+    if rest:
+        return f"{name}file:{wiring.directory / Path(rest).name}", None
+    if setting.value in {"stdio", "null"} or setting.value.endswith((" stdio", " null")):
+        return None, None
+    return None, "logs stay in the sandbox"
+
+
+def _stats(endpoint: Endpoint) -> dict[str, Any] | None:
+    """What the stats server says: one JSON document per connection, then it closes."""
+    family = socket.AF_INET if endpoint.path is None else socket.AF_UNIX
+    address = (endpoint.host, endpoint.port) if endpoint.path is None else str(endpoint.path)
+    chunks: list[bytes] = []
+    try:
+        with socket.socket(family, socket.SOCK_STREAM) as connection:
+            connection.settimeout(1.0)
+            connection.connect(address)
+            while chunk := connection.recv(65536):
+                chunks.append(chunk)
+        body = b"".join(chunks)
+        stats: dict[str, Any] = json.loads(body[body.index(b"{") :])
+    except (OSError, ValueError):
+        return None
+    return stats
