@@ -102,5 +102,9 @@ class Host(Protocol):
     def answers(self, endpoint: Endpoint) -> bool:
         """Whether something accepts connections there now; never waits."""
 
-    def guard(self, directory: Path, *, lock: Path) -> Guard:
-        """See to it that the directory goes should labcoat be killed. Raises: HostError."""
+    def guard(self, directory: Path, *, lock: Path, base: Path | None = None) -> Guard:
+        """See to it that a sandbox goes should labcoat be killed.
+
+        That is its directory, its lock and, when it is empty then, ``base``.
+        Raises: HostError.
+        """

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from labcoat.host.proc import all_pids
+
 _PF_KTHREAD = 0x00200000
 _PROC = Path("/proc")
 _TICK_S = 1.0 / os.sysconf("SC_CLK_TCK")
@@ -41,12 +43,9 @@ def take_census() -> Census:
     """
     at_ns = time.monotonic_ns()
     entries: dict[Key, Entry] = {}
-    for name in os.listdir(_PROC):
-        if not name.isdigit():
-            continue
-        pid = int(name)
+    for pid in all_pids():
         try:
-            fields = (_PROC / name / "stat").read_bytes().rpartition(b")")[2].split()
+            fields = (_PROC / str(pid) / "stat").read_bytes().rpartition(b")")[2].split()
             # The thread group's CPU clock, in ns, by clock_getcpuclockid(3)'s encoding:
             # /proc/PID/stat would round to ticks, schedstat would miss other threads.
             cpu_s = time.clock_gettime((~pid << 3) | 2)

@@ -52,11 +52,8 @@ def text(path: str) -> str | None:
 
 def cpu_model(cpuinfo: str) -> str:
     """The name of the CPU; architectures spell it differently."""
-    named = dict(
-        (key.strip(), value.strip())
-        for key, colon, value in (line.partition(":") for line in cpuinfo.splitlines())
-        if colon
-    )
+    pairs = (line.partition(":") for line in cpuinfo.splitlines())
+    named = {key.strip(): value.strip() for key, _, value in pairs}
     for key in ("model name", "Model", "Hardware", "cpu", "uarch"):
         if named.get(key):
             return named[key]
@@ -64,23 +61,31 @@ def cpu_model(cpuinfo: str) -> str:
 
 
 def virtualised() -> str | None:
-    """Which hypervisor or container labcoat runs under; None where none shows."""
-    if Path("/.dockerenv").exists():
-        return "docker"
-    if Path("/run/.containerenv").exists():
-        return "podman"
-    vendor = text("/sys/class/dmi/id/sys_vendor") or ""
-    product = text("/sys/class/dmi/id/product_name") or ""
-    kind = text("/sys/hypervisor/type")
+    """Which container and which hypervisor labcoat runs under; None where none shows."""
+    container = next((name for path, name in _CONTAINERS if Path(path).exists()), None)
+    product = " ".join(
+        text(f"/sys/class/dmi/id/{name}") or "" for name in ("sys_vendor", "product_name")
+    )
+    machine = hypervisor(
+        product=product,
+        kind=text("/sys/hypervisor/type"),
+        cpuinfo=text("/proc/cpuinfo") or "",
+    )
+    return " on ".join(name for name in (container, machine) if name) or None
+
+
+def hypervisor(*, product: str, kind: str | None, cpuinfo: str) -> str | None:
+    """The hypervisor that the firmware, the kernel or at least the CPU's flags name."""
     for mark, name in _HYPERVISORS:
-        if mark in f"{vendor} {product}".lower():
+        if mark in product.lower():
             return name
     if kind:
         return kind
-    flags = text("/proc/cpuinfo") or ""
-    return "virtual machine" if " hypervisor" in flags else None
+    flagged = any(" hypervisor" in line for line in cpuinfo.splitlines() if line[:5] == "flags")
+    return "a virtual machine" if flagged else None
 
 
+_CONTAINERS = (("/.dockerenv", "docker"), ("/run/.containerenv", "podman"))
 _HYPERVISORS = (
     ("kvm", "kvm"),
     ("qemu", "kvm"),

@@ -15,11 +15,13 @@ Speaks JSON lines on descriptor 0. Hears one order, then ``{"stop": grace_s}``. 
 Orders: ``argv``, ``env``, ``cwd``, ``log`` (None: descriptors 1 and 2 are kept), ``ids``
 (uid and gid to become, None: stay), ``cpus``, ``stop_signal``, ``lock``, ``name``,
 ``parent``. Without ``argv`` it is a guard: when labcoat is gone and nobody holds
-``lock`` any more, it removes ``directory`` and the lock.
+``lock`` any more, it removes ``directory``, the lock and, once it is empty, ``base``;
+a ``stop`` sends it away.
 
 Its own signals are ignored: only labcoat's word or labcoat's end moves it.
 """
 
+# ruff: noqa: PTH106, PTH108, PTH110, PTH123, PTH208  importing pathlib takes longer than the rest
 from __future__ import annotations
 
 import ctypes
@@ -36,6 +38,8 @@ from typing import Any, NoReturn
 ORPHAN_GRACE_S = 3.0  # for a tree whose labcoat was killed
 REST_GRACE_S = 1.0  # for what its root left behind
 KILL_PATIENCE_S = 10.0  # a process in uninterruptible sleep may outlive KILL
+
+DEAF_TO = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1)
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_KEEPCAPS = 8
@@ -105,11 +109,13 @@ def children_by_scan(pid: int) -> list[int]:
 
 
 def descendants(pid: int) -> list[int]:
-    """Everything below a process, parents first."""
-    found = children(pid)
-    for each in found:
-        found += [child for child in children(each) if child not in found]
-    return found
+    """Everything below a process, parents before their children."""
+    found = dict.fromkeys(children(pid))
+    level = list(found)
+    while level:
+        level = [child for each in level for child in children(each) if child not in found]
+        found.update(dict.fromkeys(level))
+    return list(found)
 
 
 def send(number: int, pids: list[int]) -> None:
@@ -155,12 +161,11 @@ def become(order: dict[str, Any], report: int, ready: int) -> NoReturn:
     where = order["cwd"]
     try:
         os.setsid()
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
+        os.umask(0o022)
+        for number in (*DEAF_TO, signal.SIGPIPE, signal.SIGXFSZ):
             signal.signal(number, signal.SIG_DFL)
-        for number in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGCHLD, signal.SIGUSR1):
-            signal.signal(number, signal.SIG_DFL)
-        nothing = os.open(os.devnull, os.O_RDONLY)
-        os.dup2(nothing, 0)
+        signal.pthread_sigmask(signal.SIG_SETMASK, [])
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         if order["log"] is not None:
             where = order["log"]
             log = os.open(where, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
@@ -180,7 +185,7 @@ def become(order: dict[str, Any], report: int, ready: int) -> NoReturn:
         _libc.prctl(_PR_SET_PDEATHSIG, order["stop_signal"], 0, 0, 0)
         where = order["argv"][0]
         os.read(ready, 1)
-        os.execve(where, order["argv"], order["env"])
+        os.execve(where, order["argv"], order["env"])  # noqa: S606  an argv, never a shell
     except OSError as error:
         os.write(report, json.dumps([error.errno, where]).encode())
     finally:
@@ -252,9 +257,9 @@ class Keeper:
             send(self.order["stop_signal"], [self.root])
         self.deadline = deadline if self.deadline is None else min(self.deadline, deadline)
 
-    def listen(self, poll: select.poll, timeout_s: float) -> None:
+    def listen(self, poll: select.poll, timeout_s: float | None) -> None:
         """Wait for a child, a word or the end of labcoat."""
-        for descriptor, _ in poll.poll(max(0.0, timeout_s) * 1000):
+        for descriptor, _ in poll.poll(None if timeout_s is None else timeout_s * 1000):
             if descriptor == self.wake:
                 os.read(self.wake, 4096)
                 continue
@@ -283,7 +288,10 @@ class Keeper:
                 self.deadline = end if self.deadline is None else min(self.deadline, end)
             if self.deadline is not None and now >= self.deadline:
                 break
-            self.listen(poll, 1.0 if self.deadline is None else self.deadline - now)
+            if self.deadline is not None:
+                self.listen(poll, self.deadline - now)
+            else:  # asleep until something happens: a keeper must not disturb what is measured
+                self.listen(poll, None if self.parent is not None else 1.0)
             if self.parent is None and os.getppid() != self.order["parent"]:
                 self.ask(ORPHAN_GRACE_S)
             self.reap()
@@ -298,10 +306,10 @@ class Keeper:
         patience = time.monotonic() + KILL_PATIENCE_S
         while not self.empty and time.monotonic() < patience:
             known: list[int] = []
-            while (found := descendants(os.getpid())) != known:
+            while (found := descendants(os.getpid())) != known and time.monotonic() < patience:
                 send(signal.SIGSTOP, found)
                 known = found
-            send(signal.SIGKILL, known)
+            send(signal.SIGKILL, found)
             self.reap()
             if not self.empty:
                 time.sleep(0.001)
@@ -340,42 +348,52 @@ def guard(order: dict[str, Any], parent: int | None) -> int:
         poll.register(parent, select.POLLIN)
     say(started=os.getpid())
     while True:
-        if any(fd == parent or not hear() for fd, _ in poll.poll(1000)):
-            break
-        if os.getppid() != order["parent"]:
+        moved = {descriptor for descriptor, _ in poll.poll(None if parent is not None else 1000)}
+        if 0 in moved and hear():
+            return 0
+        if moved or os.getppid() != order["parent"]:
             break
     patience = time.monotonic() + ORPHAN_GRACE_S + REST_GRACE_S + KILL_PATIENCE_S
     try:
         lock = os.open(order["lock"], os.O_RDWR | os.O_CLOEXEC)
     except FileNotFoundError:
-        return 0  # labcoat itself has cleaned up
+        return 0  # labcoat was killed before it made anything, or after it removed all
     while time.monotonic() < patience:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             time.sleep(0.02)
             continue
-        return remove(order["directory"], order["lock"], patience)
+        return remove(order, patience)
     return 1  # someone would not die: the next labcoat finds and ends it
 
 
-def remove(directory: str, lock: str, patience: float) -> int:
-    """Remove a dead sandbox: its directory, then its lock."""
-    import shutil  # costs more than all the rest, and is needed once
+def remove(order: dict[str, Any], patience: float) -> int:
+    """Remove a dead sandbox: its directory, then its lock, then the base if that is ours.
 
+    Again and again: a program that labcoat waited for may be ending only now.
+    """
+    import shutil  # noqa: PLC0415  costs more than all the rest, and is needed once
+
+    directory = order["directory"]
     while os.path.lexists(directory) and time.monotonic() < patience:
         shutil.rmtree(directory, ignore_errors=True)
         if os.path.lexists(directory):
             time.sleep(0.05)
     if os.path.lexists(directory):
         return 1
-    os.unlink(lock)
+    os.unlink(order["lock"])
+    if order["base"] is not None:
+        try:
+            os.rmdir(order["base"])
+        except OSError:
+            return 0  # others are at work there
     return 0
 
 
 def main() -> int:
     """Take the order, keep the tree."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1):
+    for number in DEAF_TO:
         signal.signal(number, signal.SIG_IGN)
     _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     order = hear_order()

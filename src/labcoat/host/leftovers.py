@@ -9,14 +9,18 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import shutil
 import signal
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from labcoat.host.proc import Stat, is_same, read_stat
+from labcoat.host.proc import Stat, all_pids, is_same, read_stat
 
+LOCK_SUFFIX = ".lock"
+LOCK_TITLE = "labcoat sandbox"  # first line: no other program's lock file is ever touched
+_NAME = re.compile(r"[0-9a-f]{8}\.lock")
 _GRACE_S = 2.0
 _PATIENCE_S = 10.0
 
@@ -29,33 +33,52 @@ class Recorded:
     start_ticks: int
 
 
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """What was left: sandboxes removed, processes ended."""
+
+    sandboxes: int
+    processes: int
+
+
 def dead_sandboxes(base: Path) -> tuple[Path, ...]:
-    """The locks below ``base`` that nobody holds."""
+    """The directories below ``base`` whose lock nobody holds; only looks."""
     found: list[Path] = []
-    for lock in sorted(base.glob("*.lock")):
+    for lock in _locks(base):
         descriptor = _seize(lock)
         if descriptor is not None:
-            found.append(lock)
+            found.append(lock.with_suffix(""))
             os.close(descriptor)
     return tuple(found)
 
 
-def end_leftovers(base: Path) -> int:
-    """End and remove every dead sandbox below ``base``; how many processes were ended."""
-    ended = 0
-    for lock in sorted(base.glob("*.lock")):
+def end_leftovers(base: Path) -> Ended:
+    """End and remove every dead sandbox below ``base``.
+
+    What cannot be removed (another user's files) is left for who can.
+    """
+    sandboxes = processes = 0
+    for lock in _locks(base):
         descriptor = _seize(lock)
         if descriptor is None:
             continue
         try:
             directory = lock.with_suffix("")
-            ended += end_processes(directory, read_records(lock))
-            if directory.exists():
-                shutil.rmtree(directory)
-            lock.unlink(missing_ok=True)
+            processes += end_processes(directory, read_records(lock.read_text()))
+            shutil.rmtree(directory, ignore_errors=True)
+            if not directory.exists():
+                lock.unlink(missing_ok=True)
+                sandboxes += 1
+        except FileNotFoundError:
+            continue  # its guard was quicker
         finally:
             os.close(descriptor)
-    return ended
+    return Ended(sandboxes, processes)
+
+
+def _locks(base: Path) -> list[Path]:
+    """The locks of sandboxes; files that only look alike are none."""
+    return sorted(each for each in base.glob(f"*{LOCK_SUFFIX}") if _NAME.fullmatch(each.name))
 
 
 def _seize(lock: Path) -> int | None:
@@ -69,16 +92,20 @@ def _seize(lock: Path) -> int | None:
     except BlockingIOError:
         os.close(descriptor)
         return None
+    title = os.pread(descriptor, len(LOCK_TITLE), 0)
+    if title not in (b"", LOCK_TITLE.encode()):
+        os.close(descriptor)
+        return None
     return descriptor
 
 
-def read_records(lock: Path) -> tuple[Recorded, ...]:
-    """The recorded roots; a line cut short by a kill is left out."""
+def read_records(text: str) -> tuple[Recorded, ...]:
+    """The recorded roots; the title and a line cut short by a kill are left out."""
     found: list[Recorded] = []
-    for line in lock.read_text().splitlines(keepends=True):
-        fields = line.split()
-        if line.endswith("\n") and len(fields) >= 2:
-            found.append(Recorded(int(fields[0]), int(fields[1])))
+    for line in text.splitlines(keepends=True):
+        match line.split():
+            case [pid, start, _] if line.endswith("\n") and pid.isdigit() and start.isdigit():
+                found.append(Recorded(int(pid), int(start)))
     return tuple(found)
 
 
@@ -120,10 +147,9 @@ def belonging(directory: Path, records: tuple[Recorded, ...]) -> tuple[tuple[int
     oldest = min((record.start_ticks for record in records), default=None)
     if oldest is None:
         return ()
-    for name in os.listdir("/proc"):
-        if not name.isdigit() or int(name) == os.getpid():
+    for pid in all_pids():
+        if pid == os.getpid():
             continue
-        pid = int(name)
         try:
             stat = read_stat(pid)
         except OSError:
@@ -156,7 +182,7 @@ def writes_below(pid: int, directory: Path) -> bool:
     """Whether its standard output or error is a file of the sandbox, removed or not."""
     for descriptor in (1, 2):
         try:
-            target = os.readlink(f"/proc/{pid}/fd/{descriptor}")
+            target = str(Path(f"/proc/{pid}/fd/{descriptor}").readlink())
         except OSError:
             continue
         if target.startswith(f"{directory}/"):

@@ -10,6 +10,7 @@ import socket
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import IO
@@ -50,7 +51,7 @@ class LocalProcess:
             except OSError:
                 status = self.status()
         raise Died(
-            f"{self.name} is gone: {in_words(status)}",
+            f"{self.name} died: {in_words(status)}",
             where=str(self.log),
             way_out="its log says why",
             log=self.tail(),
@@ -66,7 +67,7 @@ class LocalProcess:
 
 
 class LocalHost:
-    """This machine, Linux. ``programs``: name -> "version (path)", for the facts."""
+    """The machine at hand, Linux. ``programs``: name -> "version (path)", for the facts."""
 
     def __init__(self, *, programs: Mapping[str, str] = _NO_PROGRAMS) -> None:
         self.programs = programs
@@ -93,17 +94,19 @@ class LocalHost:
         ``env`` None is nothing but PATH. Raises: HostError (missing, timed out, refused).
         """
         env = {"PATH": os.environ.get("PATH", os.defpath)} if env is None else dict(env)
-        order = _order(
+        launch = Launch(
             name=Path(argv[0]).name,
             argv=tuple(argv),
             env=env,
             cwd=Path.cwd() if cwd is None else cwd,
+            log=Path(os.devnull),
             unprivileged=unprivileged,
         )
+        order = replace(order_for(launch), log=None)
         deadline = time.monotonic() + timeout_s
         with (
-            open(os.memfd_create("stdout"), "w+b") as stdout,
-            open(os.memfd_create("stderr"), "w+b") as stderr,
+            os.fdopen(os.memfd_create("stdout"), "w+b") as stdout,
+            os.fdopen(os.memfd_create("stderr"), "w+b") as stderr,
             Keeper(order, stdout=stdout, stderr=stderr) as keeper,
         ):
             while keeper.ended is None and not keeper.lost and time.monotonic() < deadline:
@@ -127,18 +130,7 @@ class LocalHost:
 
     def spawn(self, launch: Launch) -> LocalProcess:
         """Start a program under supervision. Raises: HostError."""
-        order = _order(
-            name=launch.name,
-            argv=launch.argv,
-            env=dict(launch.env),
-            cwd=launch.cwd,
-            unprivileged=launch.unprivileged,
-            log=launch.log,
-            cpus=launch.cpus,
-            stop_signal=launch.stop_signal,
-            lock=launch.lock,
-        )
-        return LocalProcess(launch, Keeper(order))
+        return LocalProcess(launch, Keeper(order_for(launch)))
 
     def answers(self, endpoint: Endpoint) -> bool:
         """Whether something accepts connections there now; never waits."""
@@ -152,7 +144,7 @@ class LocalHost:
                 return False
         return True
 
-    def guard(self, directory: Path, *, lock: Path) -> Keeper:
+    def guard(self, directory: Path, *, lock: Path, base: Path | None = None) -> LocalGuard:
         """See to it that the directory goes should labcoat be killed. Raises: HostError."""
         order = Order(
             name="guard",
@@ -165,9 +157,21 @@ class LocalHost:
             stop_signal=signal.SIGTERM,
             lock=str(lock),
             directory=str(directory),
+            base=None if base is None else str(base),
             parent=os.getpid(),
         )
-        return Keeper(order)
+        return LocalGuard(Keeper(order))
+
+
+class LocalGuard:
+    """The keeper that removes a sandbox when labcoat is killed."""
+
+    def __init__(self, keeper: Keeper) -> None:
+        self.keeper = keeper
+
+    def close(self) -> None:
+        """Stand down: labcoat has removed everything itself."""
+        self.keeper.stop(grace_s=0.0)
 
 
 def _written(file: IO[bytes]) -> str:
@@ -176,34 +180,23 @@ def _written(file: IO[bytes]) -> str:
     return file.read().decode(errors="replace")
 
 
-def _order(
-    *,
-    name: str,
-    argv: tuple[str, ...],
-    env: dict[str, str],
-    cwd: Path,
-    unprivileged: bool,
-    log: Path | None = None,
-    cpus: tuple[int, ...] | None = None,
-    stop_signal: int = signal.SIGTERM,
-    lock: Path | None = None,
-) -> Order:
+def order_for(launch: Launch) -> Order:
     """A keeper's order, the program found. Raises: HostError if it is missing."""
-    path = env.get("PATH", os.environ.get("PATH", os.defpath))
-    program = argv[0] if "/" in argv[0] else shutil.which(argv[0], path=path)
+    path = launch.env.get("PATH", os.environ.get("PATH", os.defpath))
+    named = launch.argv[0]
+    program = named if "/" in named else shutil.which(named, path=path)
     if program is None:
-        raise missing_program(argv[0])
+        raise missing_program(named)
     return Order(
-        name=name,
-        argv=(str((cwd / program).absolute()), *argv[1:]),
-        env=env,
-        cwd=str(cwd.absolute()),
-        log=None if log is None else str(log.absolute()),
-        ids=unprivileged_ids() if unprivileged else None,
-        cpus=cpus,
-        stop_signal=int(stop_signal),
-        lock=None if lock is None else str(lock),
-        directory=None,
+        name=launch.name.replace(" ", "-"),
+        argv=(str((launch.cwd / program).absolute()), *launch.argv[1:]),
+        env=dict(launch.env),
+        cwd=str(launch.cwd.absolute()),
+        log=str(launch.log.absolute()),
+        ids=unprivileged_ids() if launch.unprivileged else None,
+        cpus=launch.cpus,
+        stop_signal=int(launch.stop_signal),
+        lock=None if launch.lock is None else str(launch.lock),
         parent=os.getpid(),
     )
 
@@ -258,4 +251,3 @@ def in_words(status: int | None) -> str:
     except ValueError:
         name = "unknown"
     return f"ended by signal {-status} ({name})"
-

@@ -1,5 +1,6 @@
 """Readings of /proc for one process and for a tree of them."""
 
+# ruff: noqa: PTH123, PTH208  a Path costs as much as the reading itself
 from __future__ import annotations
 
 import os
@@ -90,3 +91,8 @@ def is_same(pid: int, start_ticks: int) -> bool:
     except OSError:
         return False
     return stat.start_ticks == start_ticks and stat.state != "Z"
+
+
+def all_pids() -> list[int]:
+    """Every visible process."""
+    return [int(name) for name in os.listdir("/proc") if name.isdigit()]

@@ -14,10 +14,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
+from typing import Self
 
 from labcoat.errors import Died, HostError, NotReady
 from labcoat.host.base import Guard, Host, Launch, Process
-from labcoat.host.leftovers import end_leftovers
+from labcoat.host.leftovers import LOCK_SUFFIX, LOCK_TITLE, end_leftovers
 from labcoat.host.local import in_words, unprivileged_ids
 from labcoat.host.refusal import refused, room_left
 from labcoat.model.stack import Endpoint, Speaks
@@ -43,20 +44,28 @@ class Sandbox:
     """
 
     def __init__(
-        self, host: Host, root: Path, lock: Path, held: int, keep_logs_in: Path | None
+        self,
+        host: Host,
+        root: Path,
+        lock: Path,
+        held: int,
+        guard: Guard,
+        keep_logs_in: Path | None,
+        base: Path | None,
     ) -> None:
         self.host = host
         self.root = root
         self.id = root.name
         self.lock = lock
         self.held = held
+        self.guard = guard
         self.keep_logs_in = keep_logs_in
+        self.base = base  # to remove when it is empty; None when the user named it
         self.processes: list[Process] = []
+        self.logs: set[Path] = set()
         self.ports: set[int] = set()
         self.sockets = 0
         self.failed = False
-        self.kept: Path | None = None
-        self.guard: Guard | None = None
         self.closed = False
 
     @classmethod
@@ -68,24 +77,28 @@ class Sandbox:
         ``keep_logs_in``: on failure the logs are kept there, in a folder named by the
         sandbox, the last ten of them. Raises: HostError.
         """
-        base = (default_base() if base is None else base).absolute()
-        try:
-            # Others may pass (a component may be another user), none may look around.
-            base.mkdir(mode=0o711, parents=True, exist_ok=True)
-            _insist_ours(base)
+        ours = default_base() if base is None else None
+        base = (base or default_base()).absolute()
+        with contextlib.suppress(FileNotFoundError):
             end_leftovers(base)
-            root, lock, held = _claim(base)
-        except OSError as error:
-            raise refused(error, "cannot make a sandbox", base) from error
-        sandbox = cls(host, root, lock, held, keep_logs_in)
-        try:
-            sandbox.guard = host.guard(root, lock=lock)
-        except BaseException:
-            sandbox.close()
-            raise
-        return sandbox
+        while True:
+            root = base / secrets.token_hex(4)
+            lock = base / f"{root.name}{LOCK_SUFFIX}"
+            # The guard first: from here on a kill -9 leaves nothing.
+            guard = host.guard(root, lock=lock, base=ours)
+            try:
+                held = _claim(base, root, lock)
+            except OSError as error:
+                guard.close()
+                raise refused(error, "cannot make a sandbox", base) from error
+            except BaseException:
+                guard.close()
+                raise
+            if held is not None:
+                return cls(host, root, lock, held, guard, keep_logs_in, ours)
+            guard.close()
 
-    def __enter__(self) -> Sandbox:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -102,7 +115,8 @@ class Sandbox:
         """A folder of the sandbox, made if need be, owned by who will use it."""
         folder = self.root / name
         with self._writing(folder):
-            folder.mkdir(parents=True, exist_ok=True, mode=0o755)
+            folder.mkdir(parents=True, exist_ok=True)
+            folder.chmod(0o755)
             self._give(folder, unprivileged=unprivileged)
         return folder
 
@@ -110,7 +124,7 @@ class Sandbox:
         """Write a file of the sandbox, for its owner's eyes only: it may hold secrets."""
         with self._writing(path):
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-            with open(descriptor, "w", encoding="utf-8") as file:
+            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
                 file.write(text)
             self._give(path, unprivileged=unprivileged)
 
@@ -149,6 +163,7 @@ class Sandbox:
             raise HostError("the sandbox is closed", where=self.root)
         process = self.host.spawn(replace(launch, lock=self.lock))
         self.processes.append(process)
+        self.logs.add(launch.log)
         deadline = time.monotonic() + timeout_s
         while True:
             status = process.status()
@@ -194,22 +209,25 @@ class Sandbox:
             except HostError as error:
                 problems.append(error)
             self.processes.pop()
-        try:
-            if self.failed:
-                self._keep_logs()
-            shutil.rmtree(self.root)
-        except FileNotFoundError:
-            pass
-        except OSError as error:
-            problems.append(refused(error, "cannot remove the sandbox", self.root))
-        else:
-            self.lock.unlink(missing_ok=True)
-        if self.guard is not None:
-            self.guard.close()
+        for step in (self._keep_logs, self._remove):
+            try:
+                step()
+            except OSError as error:
+                what = "cannot take the sandbox down"
+                problems.append(refused(error, what, self.root))
         os.close(self.held)
         self.closed = True
+        self.guard.close()
         if problems:
             raise problems[0]
+
+    def _remove(self) -> None:
+        """Remove the directory, the lock, and a base that nobody else uses."""
+        shutil.rmtree(self.root)
+        self.lock.unlink()
+        if self.base is not None:
+            with contextlib.suppress(OSError):
+                self.base.rmdir()
 
     def _give(self, path: Path, *, unprivileged: bool) -> None:
         ids = unprivileged_ids() if unprivileged else None
@@ -253,24 +271,27 @@ class Sandbox:
             return log.name
 
     def _keep_logs(self) -> None:
-        """Move every log below the root to where they are kept; prune the old ones."""
-        if self.keep_logs_in is None:
+        """After a failure, put every log where they are kept; prune the old ones."""
+        if self.keep_logs_in is None or not self.failed:
             return
         folder = self.keep_logs_in / self.id
         folder.mkdir(parents=True, exist_ok=True)
-        for log in self.root.rglob("*.log"):
+        for log in sorted({*self.root.rglob("*.log"), *self.logs}):
             if log.is_file() and not log.is_symlink():
                 shutil.copyfile(log, folder / self._kept_name(log))
-        kept = sorted(self.keep_logs_in.iterdir(), key=lambda each: each.stat().st_mtime_ns)
+        kept = [each for each in self.keep_logs_in.iterdir() if each.is_dir()]
+        kept.sort(key=lambda each: each.stat().st_mtime_ns)
         for old in kept[:-KEPT_LOGS]:
             shutil.rmtree(old)
-        self.kept = folder
 
 
 def _insist_ours(base: Path) -> None:
-    """Refuse a base that another user made: it could swap what we write. Raises: HostError."""
-    owner = base.stat().st_uid
-    if owner not in (os.geteuid(), 0) or (base.is_symlink() and owner != os.geteuid()):
+    """Refuse a folder that another user made: he could swap what is written there.
+
+    Raises: HostError.
+    """
+    owner = base.lstat().st_uid
+    if owner not in (os.geteuid(), 0):
         raise HostError(
             f"the folder for sandboxes belongs to another user (uid {owner})",
             where=base,
@@ -278,15 +299,29 @@ def _insist_ours(base: Path) -> None:
         )
 
 
-def _claim(base: Path) -> tuple[Path, Path, int]:
-    """A new id: its lock, held shared, and its directory. Raises: OSError."""
-    while True:
-        lock = base / f"{secrets.token_hex(4)}.lock"
+def _claim(base: Path, root: Path, lock: Path) -> int | None:
+    """Make the lock, held shared, then the directory; the lock's descriptor.
+
+    None when another labcoat took it away meanwhile: it found the lock free in the moment
+    before we held it, or removed the base that was empty. Raises: OSError, HostError.
+    """
+    # Others may pass (a component may be another user), none may look around.
+    base.mkdir(mode=0o711, parents=True, exist_ok=True)
+    _insist_ours(base)
+    try:
         held = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        fcntl.flock(held, fcntl.LOCK_SH)
-        # Another labcoat may have found the lock free in the moment before we held it.
+    except FileNotFoundError:
+        return None
+    fcntl.flock(held, fcntl.LOCK_SH)
+    try:
+        os.write(held, f"{LOCK_TITLE}\n".encode())
         if os.fstat(held).st_nlink:
-            root = lock.with_suffix("")
-            root.mkdir(mode=0o711)
-            return root, lock, held
+            root.mkdir()
+            root.chmod(0o711)
+            return held
+    except OSError:
+        lock.unlink(missing_ok=True)
         os.close(held)
+        raise
+    os.close(held)
+    return None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import select
@@ -13,7 +12,7 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import IO
+from typing import IO, Any, Self
 
 from labcoat.errors import HostError
 from labcoat.host.refusal import refused
@@ -36,7 +35,8 @@ class Order:
     cpus: tuple[int, ...] | None
     stop_signal: int
     lock: str | None
-    directory: str | None
+    directory: str | None = None
+    base: str | None = None
     parent: int
 
 
@@ -50,8 +50,8 @@ class Keeper:
         self,
         order: Order,
         *,
-        stdout: IO[bytes] | int = subprocess.DEVNULL,
-        stderr: IO[bytes] | int = subprocess.DEVNULL,
+        stdout: IO[Any] | int = subprocess.DEVNULL,
+        stderr: IO[Any] | int = subprocess.DEVNULL,
     ) -> None:
         ours, theirs = socket.socketpair()
         self.order = order
@@ -63,9 +63,9 @@ class Keeper:
         self.lost = False
         self.failure: HostError | None = None
         try:
-            self.child = subprocess.Popen(
+            self.child: subprocess.Popen[bytes] = subprocess.Popen(
                 [sys.executable, "-I", "-S", str(KEEPER)],
-                stdin=theirs,
+                stdin=theirs.fileno(),
                 stdout=stdout,
                 stderr=stderr,
                 env={k: v for k, v in os.environ.items() if k == "LD_LIBRARY_PATH"},
@@ -84,7 +84,7 @@ class Keeper:
             self.close()
             raise
 
-    def __enter__(self) -> Keeper:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -178,7 +178,11 @@ class Keeper:
         """Let the keeper go, which ends what is left of its tree, and wait for it."""
         self.link.close()
         self.lost = True
-        self.child.wait()
+        try:
+            self.child.wait(STOP_PATIENCE_S)
+        except subprocess.TimeoutExpired:
+            self.child.kill()
+            self.child.wait()
 
 
 def missing_program(name: str) -> HostError:
@@ -188,8 +192,3 @@ def missing_program(name: str) -> HostError:
         where="PATH",
         way_out="install it, or name its full path in the study",
     )
-
-
-def is_missing(number: int) -> bool:
-    """Whether this errno says that a program is not there."""
-    return number in (errno.ENOENT, errno.ENOTDIR)
