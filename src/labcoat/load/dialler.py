@@ -94,6 +94,12 @@ def split(url: str) -> tuple[str, str, int]:
         raise _bad_url(url, f"the scheme is {parts.scheme or 'missing'}")
     if not parts.hostname:
         raise _bad_url(url, "the host is missing")
+    if "@" in parts.netloc:
+        raise UsageError(
+            "a user name or password in a URL is not sent",
+            where=f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}",
+            way_out="give the header: Authorization: Basic ...",
+        )
     return parts.scheme, parts.hostname, port or DEFAULT_PORTS[parts.scheme]
 
 

@@ -86,8 +86,8 @@ class Pool:
     async def _close(lanes: Sequence[Lane]) -> None:
         for lane in lanes:
             lane.close()
-        while any(lane.is_connected for lane in lanes):
-            await asyncio.sleep(0)  # noqa: ASYNC110 the transports end in the loop's next turns
+        while any(lane.is_connected for lane in lanes):  # noqa: ASYNC110 ended by the loop itself
+            await asyncio.sleep(0)
 
 
 def reason_of(error: OSError) -> str:

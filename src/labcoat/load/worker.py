@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import resource
 import sys
 from multiprocessing.connection import Connection
 from typing import assert_never
@@ -153,6 +154,8 @@ def main() -> None:
     gc.set_threshold(YOUNG, 20, 20)
     if len(sys.argv) > 2:  # name, socket, CPUs
         os.sched_setaffinity(0, map(int, sys.argv[2].split(",")))
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # a connection is a file
     with Connection(int(sys.argv[1])) as client:
         uvloop.run(Worker(client).serve())
 
