@@ -67,7 +67,7 @@ def _sqlite(address: Address, path: Path, *, read_only: bool, patience_s: float)
         cursor = connection.cursor()
         cursor.execute("PRAGMA foreign_keys=ON")
         if not read_only:
-            _use_wal(address, cursor)
+            use_wal(address, cursor)
             # FULL: a commit survives the machine's own death, not only labcoat's.
             cursor.execute("PRAGMA synchronous=FULL")
         cursor.close()
@@ -96,7 +96,7 @@ def _begin(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
-def _use_wal(address: Address, cursor: DBAPICursor) -> None:
+def use_wal(address: Address, cursor: DBAPICursor) -> None:
     """Readers and one writer at once. Raises: JournalError where the disk cannot."""
     cursor.execute("PRAGMA journal_mode=WAL")
     row = cursor.fetchone()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, assert_never
 
 from sqlalchemy import Row
 
@@ -278,6 +278,8 @@ def _plan_values(plan: Plan) -> Values:
                 "arrivals": plan.arrivals.value,
                 "connections": plan.connections,
             }
+        case _:
+            assert_never(plan)
 
 
 def _plan_of(row: Row[Any]) -> Plan:

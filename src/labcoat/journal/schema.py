@@ -36,17 +36,15 @@ class Utc(TypeDecorator[datetime]):
     impl = DateTime(timezone=True)
     cache_ok = True
 
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime:
         """The instant as the database wants it; SQLite keeps no zone, so it is dropped."""
-        if value is None:
-            return None
+        assert value is not None, "no column of an instant may be NULL"
         instant = value.astimezone(UTC)
         return instant.replace(tzinfo=None) if dialect.name == "sqlite" else instant
 
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 - SQLAlchemy's signature
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime:  # noqa: ARG002 - SQLAlchemy's signature
         """The instant, in UTC."""
-        if value is None:
-            return None
+        assert value is not None, "no column of an instant may be NULL"
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import fields
 from pathlib import Path
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import pytest
@@ -32,8 +33,9 @@ from labcoat.model.study import App, ComponentSpec, Interface, Study
 from labcoat.model.variant import ORIGIN, Variant
 from labcoat.model.workload import Expectation, RequestTemplate, Workload
 
-SECRET = "hunter2-of-the-tests"
+SECRET = "hunter2-of-the-tests"  # noqa: S105 - guards nothing
 TWO_PROCESSES = Variant.of({"uwsgi.processes": 2, "nginx.gzip": True, "uwsgi.harakiri": 2.5})
+_Counters = TypeVar("_Counters", HostCounters, TreeCounters)
 CLOSED = ClosedLoop(users=32, think_s=0.25)
 POISSON = OpenLoop(rate_per_s=812.5, arrivals=Arrivals.POISSON, connections=64)
 
@@ -132,27 +134,18 @@ def a_usage(*, layers: tuple[str, ...] = ("nginx", "uwsgi", "app", "postgres")) 
     """Readings in which every number differs from every other."""
     number = iter(range(1, 1000))
 
-    def host() -> HostCounters:
-        return HostCounters(
-            **{
-                each.name: next(number) + (0.125 if each.type == "float" else 0)
-                for each in fields(HostCounters)
-            }
-        )
-
-    def tree() -> TreeCounters:
-        return TreeCounters(
-            **{
-                each.name: next(number) + (0.125 if each.type == "float" else 0)
-                for each in fields(TreeCounters)
-            }
-        )
+    def reading(kind: type[_Counters]) -> _Counters:
+        values: dict[str, Any] = {
+            each.name: next(number) + (0.125 if each.type == "float" else 0)
+            for each in fields(kind)
+        }
+        return kind(**values)
 
     return Usage(
-        host_before=host(),
-        host_after=host(),
-        layers_before={layer: tree() for layer in layers},
-        layers_after={layer: tree() for layer in layers},
+        host_before=reading(HostCounters),
+        host_after=reading(HostCounters),
+        layers_before={layer: reading(TreeCounters) for layer in layers},
+        layers_after={layer: reading(TreeCounters) for layer in layers},
     )
 
 
@@ -350,12 +343,8 @@ class JournalContract:
     def test_numbers_of_numpy_are_numbers(self, where: Path | str) -> None:
         with Journal.open(where) as journal:
             study, experiment = begun(journal)
-            block = journal.record_block(
-                experiment.id,
-                np.int64(2),
-                Order.ABBA,
-                seed=np.int32(5),  # type: ignore[arg-type]
-            )
+            index, seed = cast("int", np.int64(2)), cast("int", np.int32(5))
+            block = journal.record_block(experiment.id, index, Order.ABBA, seed=seed)
             finding = journal.record_finding(study.id, "n", {"x": np.float64(0.5), "n": np.int8(3)})
         assert (block.index, block.seed) == (2, 5)
         assert finding.document == {"x": 0.5, "n": 3}
@@ -373,7 +362,7 @@ class JournalContract:
                 journal.record_verdict(
                     experiment.id, "m", Decision(verdict=None, reason="more", n=1), None
                 )
-            with pytest.raises(JournalError, match="does not fit|refused"):
+            with pytest.raises(JournalError, match=r"does not fit|refused"):
                 journal.record_block(experiment.id, 0, Order.ABBA, seed=2**64)
             assert journal.findings(study.id) == ()
             assert journal.verdicts(experiment.id) == ()

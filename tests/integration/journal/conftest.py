@@ -30,6 +30,7 @@ class Server:
     """A Postgres server that wants a password."""
 
     port: int
+    password: str = PASSWORD
 
     def url(self, database: str, *, password: str = QUOTED) -> str:
         return f"postgresql://labcoat:{password}@127.0.0.1:{self.port}/{database}"
@@ -39,7 +40,7 @@ class Server:
             host="127.0.0.1", port=self.port, user="labcoat", password=PASSWORD, dbname=database,
             autocommit=True,
         ) as connection:  # fmt: skip
-            connection.execute(statement)  # type: ignore[call-overload]
+            connection.execute(statement)
 
     def new_database(self) -> str:
         name = f"j{uuid.uuid4().hex[:12]}"
@@ -84,7 +85,7 @@ def serve(folder: Path, root: Path, user: int | None) -> Iterator[Server]:
     with (root / "log").open("wb") as log:
         process = subprocess.Popen(
             [folder / "postgres", "-D", root / "cluster", "-p", str(port), "-h", "127.0.0.1", "-k", "", "-F", "-c", "max_connections=30"],
-            stdout=log, stderr=log, user=user, group=user, cwd=root, preexec_fn=die_with_parent,
+            stdout=log, stderr=log, user=user, group=user, cwd=root, preexec_fn=die_with_parent,  # noqa: PLW1509 - one call, no thread
             extra_groups=[] if user else None,
         )  # fmt: skip
     try:

@@ -1,5 +1,6 @@
 """kill -9 at drawn moments: what was committed is there once, and nothing is half there."""
 
+# ruff: noqa: T201 - a child says on stdout what it has committed
 from __future__ import annotations
 
 import os
@@ -8,8 +9,9 @@ import secrets
 import signal
 import subprocess
 import sys
-from dataclasses import dataclass
+import time
 from pathlib import Path
+from typing import Self
 
 import pytest
 
@@ -24,62 +26,93 @@ from labcoat.testing.journal import (
     begun,
 )
 
-KILLS = 12
+KILLS = 25
 RECORDS = 3000  # wide enough a transaction for some kills to land in it
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
-    """What a writer said that it had committed before it was killed."""
-
-    trials: dict[int, str]
-
-
 def write(where: str, experiment_id: str, start: int) -> None:
-    """The child: trials in order, each told of only once it is committed."""
+    """The writer: trials in order, each told of only once it is committed."""
     with Journal.open(where) as journal:
         for index in range(start, 100_000):
             block = journal.record_block(experiment_id, index, Order.ABBA)
             trial = a_trial(experiment_id, block=block.id)
             record = journal.record_trial(trial, a_measurement(RECORDS, seed=index), a_usage())
-            print(index, record.id, flush=True)
+            print("trial", index, record.id, flush=True)
 
 
-def killed_writer(where: Path | str, experiment_id: str, start: int, draw: random.Random) -> Told:
-    """Let a child write, and kill it a drawn moment after a drawn number of trials."""
-    child = subprocess.Popen(
-        [sys.executable, __file__, str(where), experiment_id, str(start)],
-        stdout=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONWARNINGS": "ignore"},
-    )
-    assert child.stdout is not None
-    told: dict[int, str] = {}
-    try:
-        for _ in range(draw.randint(1, 4)):
-            index, trial_id = child.stdout.readline().split()
-            told[int(index)] = trial_id
+def fork_writers(where: str, experiment_id: str) -> None:
+    """The nursery: all imports done, a writer for each line that it is told, one at a time."""
+    for line in sys.stdin:
+        pid = os.fork()
+        if pid == 0:
+            write(where, experiment_id, int(line))
+        print("writer", pid, "0", flush=True)
+        os.waitpid(pid, 0)
+        print("ended", pid, "0", flush=True)
+
+
+class Nursery:
+    """A process that gives birth to writers, so that each is killed while it writes."""
+
+    def __init__(self, where: Path | str, experiment_id: str) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, __file__, str(where), experiment_id],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONWARNINGS": "ignore"},
+        )
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._ask, self._hear = self._process.stdin, self._process.stdout
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._ask.close()
+        self._process.wait(20)
+        self._hear.close()
+
+    def killed_writer(self, start: int, draw: random.Random) -> dict[int, str]:
+        """What a writer told of before it was killed, some moment after some trials."""
+        self._ask.write(f"{start}\n")
+        self._ask.flush()
+        told: dict[int, str] = {}
+        pid, trials = None, draw.randint(1, 3)
+        while pid is None or len(told) < trials:
+            word, number, trial_id = self._hear.readline().split()
+            assert word != "ended", "the writer ended by itself"
+            if word == "writer":
+                pid = int(number)
+            else:
+                told[int(number)] = trial_id
         # A trial takes some milliseconds, so this lands anywhere within one.
-        child_ended = _wait(child, draw.uniform(0.0, 0.03))
-        assert not child_ended, "the writer ended by itself"
-    finally:
-        child.send_signal(signal.SIGKILL)
-        rest = child.stdout.read()
-        child.wait()
-        child.stdout.close()
-    for line in rest.splitlines(keepends=True):
-        if line.endswith("\n"):
-            index, trial_id = line.split()
-            told[int(index)] = trial_id
-    return Told(trials=told)
+        time.sleep(draw.uniform(0.0, 0.03))
+        os.kill(pid, signal.SIGKILL)
+        while True:
+            word, number, trial_id = self._hear.readline().split()
+            if word == "ended":
+                return told
+            told[int(number)] = trial_id
 
 
-def _wait(child: subprocess.Popen[str], seconds: float) -> bool:
-    try:
-        child.wait(seconds)
-    except subprocess.TimeoutExpired:
-        return False
-    return True
+def check_all_is_there(
+    where: Path | str, experiment_id: str, told: dict[int, str], kills: int
+) -> int:
+    """Every trial that was told of is there once and whole; the next free index."""
+    with Journal.open(where) as journal:
+        blocks = {block.id: block.index for block in journal.blocks(experiment_id)}
+        trials = journal.trials(experiment_id)
+        index_of = {record.id: blocks[record.trial.block or ""] for record in trials}
+        assert len(set(index_of.values())) == len(trials), "a trial is there twice"
+        assert {index_of.get(id_) for id_ in told.values()} == set(told), "a trial is lost"
+        assert len(trials) - len(told) <= kills, "more than one untold trial for each kill"
+        for record in trials[-2:]:
+            expected = a_measurement(RECORDS, seed=index_of[record.id])
+            assert_same_measurement(journal.measurement(record.id), expected)
+            assert journal.usage(record.id) == a_usage()
+    return max(blocks.values()) + 1
 
 
 @pytest.mark.slow
@@ -91,22 +124,10 @@ def test_what_was_committed_survives_kill_9_once_and_whole(where: Path | str) ->
         _, experiment = begun(journal)
     told: dict[int, str] = {}
     start = 0
-    for _ in range(KILLS):
-        told |= killed_writer(where, experiment.id, start, draw).trials
-        with Journal.open(where) as journal:
-            blocks = {block.id: block.index for block in journal.blocks(experiment.id)}
-            trials = journal.trials(experiment.id)
-            ids = [record.id for record in trials]
-            assert len(set(ids)) == len(ids)
-            assert set(told.values()) <= set(ids), "a trial that was told of is lost"
-            index_of = {record.id: blocks[record.trial.block or ""] for record in trials}
-            assert len(set(index_of.values())) == len(trials), "a trial is there twice"
-            assert len(trials) - len(told) <= KILLS, "more than one untold trial for each kill"
-            for record in trials[-2:]:
-                expected = a_measurement(RECORDS, seed=index_of[record.id])
-                assert_same_measurement(journal.measurement(record.id), expected)
-                assert journal.usage(record.id) == a_usage()
-            start = max(blocks.values()) + 1
+    with Nursery(where, experiment.id) as nursery:
+        for kills in range(1, KILLS + 1):
+            told |= nursery.killed_writer(start, draw)
+            start = check_all_is_there(where, experiment.id, told, kills)
     with Journal.open(where, read_only=True) as journal:
         for record in journal.trials(experiment.id):
             assert len(journal.measurement(record.id).records) == RECORDS
@@ -126,7 +147,7 @@ def test_a_journal_killed_while_it_is_made_can_be_made(tmp_path: Path) -> None:
         )
         assert child.stdout is not None
         assert child.stdout.readline() == "go\n"
-        _wait(child, draw.uniform(0.0, 0.04))
+        time.sleep(draw.uniform(0.0, 0.04))
         child.kill()
         child.wait()
         child.stdout.close()
@@ -136,4 +157,4 @@ def test_a_journal_killed_while_it_is_made_can_be_made(tmp_path: Path) -> None:
 
 
 if __name__ == "__main__":
-    write(sys.argv[1], sys.argv[2], int(sys.argv[3]))
+    fork_writers(sys.argv[1], sys.argv[2])

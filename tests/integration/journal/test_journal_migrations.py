@@ -138,6 +138,5 @@ def _refused(bound: Engines, statement: str) -> bool:
         with bound.writing.begin() as connection:
             connection.execute(text(statement))
     except sqlalchemy.exc.DBAPIError as error:
-        assert "append-only" in str(error)
-        return True
+        return "append-only" in str(error)
     return False

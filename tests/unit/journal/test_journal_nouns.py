@@ -18,10 +18,10 @@ def test_each_order_has_each_arm_twice() -> None:
     assert (a.other, b.other) == (b, a)
 
 
-@pytest.mark.parametrize("wrong", [{"slot": -1, "position": 0}, {"slot": 0, "position": -1}])
-def test_a_trial_starts_counting_at_0(wrong: dict[str, int]) -> None:
+@pytest.mark.parametrize(("slot", "position"), [(-1, 0), (0, -1)])
+def test_a_trial_starts_counting_at_0(slot: int, position: int) -> None:
     with pytest.raises(ValueError, match="start at 0"):
-        Trial(experiment="e", arm=Arm.BASELINE, variant=ORIGIN, **wrong)
+        Trial(experiment="e", arm=Arm.BASELINE, variant=ORIGIN, slot=slot, position=position)
 
 
 def test_a_usage_has_the_same_layers_before_and_after() -> None:
