@@ -138,7 +138,7 @@ def _solve(n: Floats, x: Floats, w: Floats) -> Floats | None:
     size[size == 0] = 1.0
     solved, _ = optimize.nnls(rows / size, np.sqrt(w))
     p, q, r = solved / size
-    if p + q <= 0:
+    if p + q <= NEGLIGIBLE * float((n / x).min()):
         return None
     return np.array([1 / (p + q), q / (p + q), r / (p + q)])
 

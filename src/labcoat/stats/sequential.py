@@ -113,11 +113,11 @@ def log_evidence(
 def _moments(y: Floats, phi: float) -> tuple[Floats, Floats, Floats]:
     """n, r = S²/((n+phi) V) and the sign of S, after each value.
 
-    Values are scaled by the largest first, so that squares neither overflow nor
-    vanish: every quantity here is free of scale.
+    Values are scaled first, so that squares neither overflow nor vanish; by a power of
+    two, so that no bit of the earlier evidence hangs on the size of later blocks.
     """
-    scale = np.max(np.abs(y), axis=-1, keepdims=True, initial=0.0)
-    y = np.divide(y, scale, out=np.zeros_like(y), where=scale > 0)
+    largest = np.max(np.abs(y), axis=-1, keepdims=True, initial=0.0)
+    y = np.ldexp(y, -np.frexp(largest)[1])
     n = np.arange(1, y.shape[-1] + 1, dtype=np.float64)
     total = np.cumsum(y, axis=-1)
     power = np.cumsum(y * y, axis=-1)

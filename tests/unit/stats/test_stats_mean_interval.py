@@ -12,9 +12,7 @@ from labcoat.stats.interval import mean_interval
 
 def test_mean_interval_is_the_t_interval_of_scipy() -> None:
     values = np.array([4.1, 3.9, 4.4, 4.0, 4.3])
-    expected = stats.t.interval(
-        0.95, values.size - 1, loc=values.mean(), scale=stats.sem(values)
-    )
+    expected = stats.t.interval(0.95, values.size - 1, loc=values.mean(), scale=stats.sem(values))
     found = mean_interval(values)
     assert (found.low, found.high) == pytest.approx(expected)
     assert found.point == pytest.approx(4.14)
