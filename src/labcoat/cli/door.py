@@ -62,6 +62,18 @@ class Door(click.Group):
             raise TypeError(f"{row.module}.command is not a click command")
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command that the arguments name; guesses what an unknown one was to be."""
+        if args[0] not in self.rows and not args[0].startswith("-"):
+            import difflib
+
+            close = difflib.get_close_matches(args[0], self.rows, n=1)
+            hint = f'; did you mean "{close[0]}"?' if close else ""
+            raise click.UsageError(f"there is no command {args[0]!r}{hint}", ctx=ctx)
+        return super().resolve_command(ctx, args)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The rows as a table; imports nothing."""
         del ctx

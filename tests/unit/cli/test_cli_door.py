@@ -148,7 +148,8 @@ def test_a_document_holds_no_number_that_json_cannot_say(
 @pytest.mark.parametrize(
     ("argv", "what", "where"),
     [
-        (["dooo"], "No such command 'dooo'.", "labcoat"),
+        (["dooo"], "there is no command 'dooo'; did you mean \"do\"?", "labcoat"),
+        (["xyz"], "there is no command 'xyz'", "labcoat"),
         (["--nothing"], "No such option '--nothing'.", "labcoat"),
         (["do", "--nothing"], "No such option '--nothing'.", "labcoat do"),
         (["do", "extra"], "Got unexpected extra argument (extra)", "labcoat do"),
