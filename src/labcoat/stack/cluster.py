@@ -26,7 +26,15 @@ from labcoat.model.stack import Endpoint, Speaks
 from labcoat.model.study import App
 from labcoat.stack import environment
 from labcoat.stack.binaries import Located
-from labcoat.stack.postgres import DATABASE, DEFAULT_PORT, USER, answers, dsn, placeholders, socket_name
+from labcoat.stack.postgres import (
+    DATABASE,
+    DEFAULT_PORT,
+    USER,
+    answers,
+    dsn,
+    placeholders,
+    socket_name,
+)
 
 KEPT = 3
 INITDB_TIMEOUT_S = 120.0

@@ -47,4 +47,5 @@ def _rank(name: str, study: Study) -> int:
 
 
 def _wrong(study: Study, what: str) -> RenderError:
-    return RenderError(what, where=f"{study.file} [stack]", way_out="mend the table in labcoat.toml")
+    where = f"{study.file} [stack]"
+    return RenderError(what, where=where, way_out="mend the table in labcoat.toml")

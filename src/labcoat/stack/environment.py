@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from labcoat.errors import LabcoatError, RenderError
@@ -38,7 +38,7 @@ def base(app: App, directory: Path) -> dict[str, str]:
 
 
 def filled(app: App, values: Mapping[str, str]) -> dict[str, str]:
-    """The app's own environment with its placeholders filled. Raises: RenderError, no value shown."""
+    """The app's own environment, placeholders filled. Raises: RenderError, no value shown."""
     return {name: fill(text, values, where=f"[app] env {name}") for name, text in app.env}
 
 
@@ -61,18 +61,13 @@ def fill(text: str, values: Mapping[str, str], *, where: str) -> str:
     return _PLACEHOLDER.sub(value, text)
 
 
+def secrets_of(app: App) -> tuple[str, ...]:
+    """The values of the app's environment that must not be shown, the longest first."""
+    values = {text for _, text in app.env if len(text) >= SHORTEST_SECRET and "{" not in text}
+    return tuple(sorted(values, key=len, reverse=True))
+
+
 def mask(error: LabcoatError, app: App) -> None:
     """Take the app's secrets out of an error that quotes a log."""
-    secrets = [text for _, text in app.env if len(text) >= SHORTEST_SECRET]
-    error.log = tuple(masked(error.log, secrets))
-
-
-def masked(lines: Iterable[str], secrets: Iterable[str]) -> list[str]:
-    """The lines with each secret struck out, the longest first."""
-    ordered = sorted(secrets, key=len, reverse=True)
-    result = []
-    for line in lines:
-        for secret in ordered:
-            line = line.replace(secret, "***")  # noqa: PLW2901 - one pass per secret
-        result.append(line)
-    return result
+    for secret in secrets_of(app):
+        error.log = tuple(line.replace(secret, "***") for line in error.log)

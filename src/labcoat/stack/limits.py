@@ -16,9 +16,7 @@ MAX_CONNECTIONS = 100
 RESERVED = 3
 
 
-def refuse_impossible(
-    components: Mapping[str, Component], variant: Variant, facts: Facts
-) -> None:
+def refuse_impossible(components: Mapping[str, Component], variant: Variant, facts: Facts) -> None:
     """Raises: RenderError that names every level that this machine or this stack cannot give."""
     problems = list(_problems(components, variant, facts))
     if problems:
@@ -30,19 +28,15 @@ def refuse_impossible(
         )
 
 
-def _problems(
-    components: Mapping[str, Component], variant: Variant, facts: Facts
-) -> Iterator[str]:
+def _problems(components: Mapping[str, Component], variant: Variant, facts: Facts) -> Iterator[str]:
     for name, directive in BACKLOGS.items():
         if name not in components:
             continue
         backlog = _number(_level(components[name], directive, variant))
-        # uWSGI ends itself; the others are cut short in silence, which only a treatment must not be.
+        # uWSGI ends itself; the others are cut short in silence, as the user may know.
         is_asked = directive in variant.levels(name)
         if backlog is not None and backlog > facts.somaxconn and (name == "uwsgi" or is_asked):
-            yield (
-                f"{name}.{directive} = {backlog} is over net.core.somaxconn = {facts.somaxconn}"
-            )
+            yield (f"{name}.{directive} = {backlog} is over net.core.somaxconn = {facts.somaxconn}")
     yield from _nginx(components, variant, facts)
     yield from _connections(components, variant)
 

@@ -41,7 +41,7 @@ class Nginx:
 
     @classmethod
     def adopt(cls, spec: ComponentSpec, app: App, *, behind: tuple[Endpoint, ...] = ()) -> Self:
-        """nginx with the user's nginx.conf and what it includes. Raises: RenderError."""
+        """The user's nginx.conf and what it includes. Raises: RenderError."""
         del app
         if spec.file is None:
             raise RenderError(
@@ -158,7 +158,7 @@ class Nginx:
 
 def _argv(wiring: Wiring, name: str) -> tuple[str, ...]:
     argv = (*wiring.binary, "-p", f"{wiring.directory}/", "-c", str(wiring.directory / name))
-    # Since 1.19.5: without it an ordinary user is told that the built-in error log cannot be opened.
+    # Since 1.19.5; without it an ordinary user is told that the default log cannot be opened.
     version = re.search(r"nginx/(\d+)\.(\d+)\.(\d+)", wiring.build)
     is_new = version is not None and tuple(map(int, version.groups())) >= (1, 19, 5)
     return (*argv, "-e", "stderr") if is_new else argv

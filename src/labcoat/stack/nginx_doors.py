@@ -14,7 +14,9 @@ from labcoat.stack.nginx_files import Site
 
 PASSES = {"uwsgi_pass": Speaks.UWSGI, "proxy_pass": Speaks.HTTP}
 
-_PROXY = re.compile(r"(?P<scheme>https?://)(?P<address>unix:[^:]*|\[[^\]]*\][^/]*|[^/]*)(?P<rest>.*)")
+_PROXY = re.compile(
+    r"(?P<scheme>https?://)(?P<address>unix:[^:]*|\[[^\]]*\][^/]*|[^/]*)(?P<rest>.*)"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,9 +176,7 @@ def _listen(site: Site) -> Listen:
     address = words[0]
     if address.startswith("unix:"):
         endpoint = Endpoint(speaks=speaks, path=Path(address.removeprefix("unix:").split(":")[0]))
-        return Listen(
-            site=site, key=address, endpoint=endpoint, is_plain=speaks is Speaks.HTTP
-        )
+        return Listen(site=site, key=address, endpoint=endpoint, is_plain=speaks is Speaks.HTTP)
     host, _, port = address.rpartition(":") if not address.endswith("]") else (address, "", "80")
     if not port.isdecimal():
         host, port = address, "80"

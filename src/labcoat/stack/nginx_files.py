@@ -40,7 +40,7 @@ class Adopted:
     """The user's nginx.conf and what it includes.
 
     ``texts``: path -> text, the root first. ``includes``: (file, argument) -> files that it names,
-    empty if there are none. ``gone``: (file, argument) of includes that name a file that is nowhere.
+    empty if there are none. ``gone``: (file, argument) of includes whose file is nowhere.
     """
 
     root: Path
@@ -79,7 +79,7 @@ class Adopted:
         return cls(root=path, texts=texts, includes=includes, gone=frozenset(gone))
 
     def sites(self, texts: Mapping[Path, str]) -> list[Site]:
-        """Every directive, in the order in which nginx reads them, of these versions of the texts."""
+        """Every directive of these versions of the texts, in the order in which nginx reads."""
         trees = {path: language.parse(text, path=path) for path, text in texts.items()}
         return list(self._walk(trees, trees[self.root], ()))
 
@@ -111,7 +111,9 @@ def _named(wanted: str, folder: Path) -> tuple[Path, ...] | None:
     is_pattern = glob.has_magic(wanted)
     beside = f"{glob.escape(str(folder))}/{relative}"
     for pattern in (beside, wanted if absolute.is_absolute() else f"{SYSTEM}/{wanted}"):
-        files = sorted(Path(found) for found in glob.glob(pattern) if Path(found).is_file())
+        # Path.glob wants a relative pattern; these are absolute.
+        every = (Path(found) for found in glob.glob(pattern))  # noqa: PTH207
+        files = sorted(path for path in every if path.is_file())
         if files:
             return tuple(files)
     if is_pattern:

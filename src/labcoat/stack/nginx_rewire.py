@@ -173,14 +173,13 @@ class Rewiring:
         for door in every:
             if door not in ours:
                 self.notes.append(
-                    f"{door.site.place}: still passes to {door.endpoint.address}, outside the sandbox"
+                    f"{door.site.place}: still passes outside the sandbox: {door.endpoint.address}"
                 )
 
     def _pass(self, door: Door, upstream: Endpoint, seen: set[str]) -> None:
         if door.endpoint.speaks is not upstream.speaks:
-            wanted, name = (
-                ("uwsgi_pass", "uwsgi") if upstream.speaks is Speaks.UWSGI else ("proxy_pass", "HTTP")
-            )
+            is_uwsgi = upstream.speaks is Speaks.UWSGI
+            wanted, name = ("uwsgi_pass", "uwsgi") if is_uwsgi else ("proxy_pass", "HTTP")
             raise RenderError(
                 f"nginx passes {door.endpoint.speaks.value}, but the app server speaks {name}",
                 where=door.site.place,
@@ -202,7 +201,8 @@ class Rewiring:
     # What the file does not say and the packages' built-in defaults would put elsewhere.
 
     def _http(self) -> None:
-        block = next((s for s in self.sites if s.context == () and s.directive.name == "http"), None)
+        blocks = (s for s in self.sites if s.context == () and s.directive.name == "http")
+        block = next(blocks, None)
         if block is None or block.directive.body is None:
             raise RenderError(
                 "nginx.conf has no http block",
@@ -249,7 +249,9 @@ class Rewiring:
             lines["error_log"] = "stderr"
         text = "".join(f"{name} {value}; " for name, value in lines.items())
         self.patches.setdefault(self.adopted.root, []).append(Patch(0, 0, text))
-        self.notes += [f"{self.adopted.root}: {name} {value} (was unsaid)" for name, value in lines.items()]
+        self.notes += [
+            f"{self.adopted.root}: {name} {value} (was unsaid)" for name, value in lines.items()
+        ]
 
     # Patches.
 

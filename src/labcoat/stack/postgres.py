@@ -127,11 +127,11 @@ class Postgres:
             unprivileged=True,
         )
         if completed.status != 0:
-            written = str(wiring.directory / FILE)
+            written, own = str(wiring.directory / FILE), str(self.origin.path)
             raise RenderError(
                 "postgres refuses the file",
-                where=self.origin.path,
-                log=tuple(line.replace(written, str(self.origin.path)) for line in completed.tail()),
+                where=own,
+                log=tuple(line.replace(written, own) for line in completed.tail()),
                 way_out="mend the setting named above, or leave the knob out",
             )
 
@@ -141,7 +141,7 @@ class Postgres:
         return host.answers(wiring.listen) and answers(wiring.listen, "postgres")
 
     def counters(self, host: Host, process: Process, wiring: Wiring) -> Mapping[str, float]:
-        """``pg_stat_database`` over all databases: commits, blocks hit and read, temporary files."""
+        """``pg_stat_database``, all databases: commits, blocks hit and read, temporary files."""
         del host, process
         try:
             with psycopg.connect(dsn(wiring.listen), connect_timeout=2) as connection:

@@ -71,9 +71,7 @@ class Rig:
     ) -> None:
         self.close()
 
-    def boot(
-        self, arm: str, variant: Variant = ORIGIN, *, own_database: bool = False
-    ) -> Standing:
+    def boot(self, arm: str, variant: Variant = ORIGIN, *, own_database: bool = False) -> Standing:
         """A stack for an arm, back to front, serving when this returns.
 
         ``own_database``: the arm gets a cluster of its own, cloned from the same template; so it
@@ -118,7 +116,7 @@ class Rig:
         """Start every layer, back to front; ``layers`` always holds what has started."""
         values = {"python": str(self.study.app.python)}
         app_env = None
-        for name, component in reversed(self.components.items()):
+        for name, component in reversed(tuple(self.components.items())):
             if name in _DATABASES:
                 layer = self._database(arm, variant, own=own_database)
                 values |= placeholders(layer.wiring.listen)
@@ -246,7 +244,13 @@ class Rig:
         )
 
     def _start(
-        self, component: Component, wiring: Wiring, rendered: Rendered, located: Located, *, cwd: Path
+        self,
+        component: Component,
+        wiring: Wiring,
+        rendered: Rendered,
+        located: Located,
+        *,
+        cwd: Path,
     ) -> Layer:
         for name, text in rendered.files.items():
             path = wiring.directory / name
@@ -285,7 +289,9 @@ class Rig:
     def _packages(self) -> tuple[str, ...]:
         app = self.study.app
         app_python(app, self.host)
-        code = "import json, sys; print(json.dumps([p for p in sys.path if p.endswith('-packages')]))"
+        code = (
+            "import json, sys; print(json.dumps([p for p in sys.path if p.endswith('-packages')]))"
+        )
         said = self.host.run((str(app.python), "-c", code), timeout_s=20.0, env={"PATH": ""})
         paths: list[str] = json.loads(said.stdout)
         return tuple(paths)
@@ -309,9 +315,10 @@ class Rig:
                     log=error.log,
                     way_out="mend what the last lines name: an import, a missing variable, a file",
                 ) from error
-            if answer is not None and answer.status < 500:  # noqa: PLR2004 - HTTP's own line
+            if answer is not None and answer.status < 500:
                 return
-            if time.monotonic() >= deadline or (answer is not None and answer.status == 500):  # noqa: PLR2004
+            is_broken = answer is not None and answer.status == 500
+            if is_broken or time.monotonic() >= deadline:
                 raise _unserved(standing, path, answer, self.study.ready_timeout_s)
             time.sleep(_POLL_S)
 
@@ -362,5 +369,3 @@ def _unserved(
         log=log,
         way_out="mend what the traceback names: a missing variable, table or file",
     )
-
-

@@ -127,9 +127,7 @@ def _valued(text: str, setting: Setting, wanted: str) -> Patch:
     return Patch(setting.start, setting.end, wanted if has_equals else f" = {wanted}")
 
 
-def _added(
-    text: str, lines: list[str], present: tuple[Setting, ...], section: str
-) -> Patch:
+def _added(text: str, lines: list[str], present: tuple[Setting, ...], section: str) -> Patch:
     if present:
         return appended(text, lines, at=present[-1].line_start)
     header = re.search(rf"^[ \t]*\[{re.escape(section)}\]", text, re.MULTILINE)

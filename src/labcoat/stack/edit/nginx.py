@@ -60,8 +60,8 @@ class Word:
 class Directive:
     """A directive and, for a block, what it holds.
 
-    ``path``: the file that it stands in. ``start``..``end`` spans it all, the ``;`` or ``}`` included. ``body`` is the offsets just after
-    ``{`` and of ``}``; None for a simple directive.
+    ``path``: the file that it stands in. ``start``..``end`` spans it all, with the ``;`` or
+    ``}``. ``body`` is the offsets just after ``{`` and of ``}``; None for a simple directive.
     """
 
     path: Path
@@ -145,9 +145,7 @@ def edits(
         yield _insertion(texts, knob, level, found, root)
 
 
-def _changes(
-    sites: Sequence[Directive], knob: str, level: Level
-) -> Iterator[tuple[Path, Patch]]:
+def _changes(sites: Sequence[Directive], knob: str, level: Level) -> Iterator[tuple[Path, Patch]]:
     name, _, parameter = knob.partition(".")
     if name in PARAMETERED and parameter:
         addresses: set[str] = set()

@@ -64,10 +64,17 @@ def assignments(text: str, *, path: Path) -> tuple[Assigned, ...]:
         start = offsets[span.start.line - 1] + span.start.column
         end = offsets[span.end.line - 1] + span.end.column
         source = module.code_for_node(value)
-        found.append(
-            Assigned(name=name, line=span.start.line, start=start, end=end, source=source)
-        )
+        found.append(Assigned(name=name, line=span.start.line, start=start, end=end, source=source))
     return tuple(found)
+
+
+def bound(text: str, *, path: Path) -> dict[str, int]:
+    """Every name that the file binds in any way, with the last line that does."""
+    parse(text, path=path)
+    lines: dict[str, int] = {}
+    for node in _stores(text):
+        lines[node.id] = max(node.lineno, lines.get(node.id, 0))
+    return lines
 
 
 def read(text: str, directive: str, *, path: Path) -> Level | None:
@@ -123,11 +130,16 @@ def _written_otherwise(text: str, *, path: Path) -> frozenset[str]:
     """
     module = parse(text, path=path)
     plain = [name for name, _ in _plain(module)]
-    bound: list[str] = []
-    for node in ast.walk(ast.parse(text)):
-        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-            bound.append(node.id)
-    return frozenset(name for name in bound if bound.count(name) != plain.count(name))
+    every = [node.id for node in _stores(text)]
+    return frozenset(name for name in every if every.count(name) != plain.count(name))
+
+
+def _stores(text: str) -> list[ast.Name]:
+    return [
+        node
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+    ]
 
 
 def _line_offsets(text: str) -> list[int]:

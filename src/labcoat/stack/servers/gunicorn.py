@@ -23,10 +23,22 @@ FILE = "gunicorn.conf.py"
 REFUSED = {
     "reload": "it changes workers while they are measured",
     "daemon": "it leaves the sandbox",
-    "reload_engine": "",
 }
-LOGS = ("accesslog", "errorlog")
-OWN_FOLDERS = ("tmp_upload_dir",)
+# Settings that name a file or a folder, and what it is called in the sandbox.
+PLACES = {
+    "accesslog": "accesslog.log",
+    "control_socket": "gunicorn.ctl",
+    "errorlog": "errorlog.log",
+    "pidfile": "gunicorn.pid",
+    "tmp_upload_dir": "",
+}
+# Settings that reach outside of the sandbox, and their level inside.
+OUTSIDE: dict[str, language.Literal] = {
+    "group": None,
+    "statsd_host": None,
+    "syslog": False,
+    "user": None,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,33 +93,34 @@ class Gunicorn:
         text = self._at_home(self.origin.text)
         levels = {**dict(self.options), **variant.levels(self.name)}
         text = language.assign(text, levels, path=path)
-        said = {found.name: found for found in language.assignments(text, path=path)}
-        moves = self._moves(wiring, said)
+        lines = language.bound(text, path=path)
+        moves = self._moves(text, wiring)
         text = language.assign(text, moves, path=path)
         rewired = tuple(
-            f"{self.origin.line(said[name].line) if name in said else path}: "
-            f"{name} -> {value!r}{'' if name in said else ' (was unsaid)'}"
+            f"{self.origin.line(lines[name])}: {name} -> {value!r}"
+            if name in lines
+            else f"{path}: {name} = {value!r} (was unsaid)"
             for name, value in moves.items()
         )
         argv = (*wiring.binary, "-c", str(wiring.directory / FILE))
-        if "wsgi_app" not in said:
+        if "wsgi_app" not in lines:
             argv = (*argv, wiring.app.target)
         return Rendered(files={FILE: text}, argv=argv, rewired=rewired)
 
     def check(self, host: Host, rendered: Rendered, wiring: Wiring) -> None:
         """``gunicorn --check-config``, which imports the app too. Raises: RenderError."""
         completed = host.run(
-            (*rendered.argv[: len(wiring.binary)], "--check-config", *rendered.argv[len(wiring.binary) :]),
+            (*rendered.argv, "--check-config"),
             timeout_s=CHECK_TIMEOUT_S,
             cwd=wiring.app.directory,
             env=wiring.env,
         )
         if completed.status != 0:
-            written = str(wiring.directory / FILE)
+            written, own = str(wiring.directory / FILE), str(self.origin.path)
             raise RenderError(
                 "gunicorn refuses the file or cannot import the app",
-                where=self.origin.path,
-                log=tuple(line.replace(written, str(self.origin.path)) for line in completed.tail()),
+                where=own,
+                log=tuple(line.replace(written, own) for line in completed.tail()),
                 way_out="mend what the last line names, or leave the knob out",
             )
 
@@ -124,12 +137,12 @@ class Gunicorn:
     def _literal(self, name: str) -> object:
         if name in dict(self.options):
             return dict(self.options)[name]
-        found = [a for a in language.assignments(self.origin.text, path=self.origin.path) if a.name == name]
-        return found[-1].value if found else None
+        found = language.assignments(self.origin.text, path=self.origin.path)
+        return next((one.value for one in reversed(found) if one.name == name), None)
 
     def _refuse(self) -> None:
         for name, why in REFUSED.items():
-            if why and self._literal(name) is True:
+            if self._literal(name) is True:
                 found = language.assignments(self.origin.text, path=self.origin.path)
                 line = next((a.line for a in reversed(found) if a.name == name), 0)
                 raise RenderError(
@@ -155,28 +168,23 @@ class Gunicorn:
         literal = repr(str(self.origin.path))
         return apply(text, [Patch(at, at + len("__file__"), literal) for at in starts])
 
-    def _moves(
-        self, wiring: Wiring, said: Mapping[str, language.Assigned]
-    ) -> dict[str, language.Literal]:
+    def _moves(self, text: str, wiring: Wiring) -> dict[str, language.Literal]:
+        """Settings of the rendered file that the sandbox decides."""
+        path = self.origin.path
+        bound = language.bound(text, path=path)
+        said = {found.name: found.value for found in language.assignments(text, path=path)}
         moves: dict[str, language.Literal] = {"bind": wiring.listen.address}
-        for name in ("user", "group", "pidfile"):
-            if name in said:
-                moves[name] = str(wiring.directory / "gunicorn.pid") if name == "pidfile" else None
-        for name in LOGS:
-            value = said[name].value if name in said else None
-            if isinstance(value, str) and value != "-":
-                moves[name] = str(wiring.directory / f"{name}.log")
-            elif name in said and said[name].computed:
-                moves[name] = str(wiring.directory / f"{name}.log")
-        for name in OWN_FOLDERS:
-            if name in said and said[name].value is not None:
-                moves[name] = str(wiring.directory)
-        if "control_socket" in said:
-            moves["control_socket"] = str(wiring.directory / "gunicorn.ctl")
-        for name in ("syslog", "statsd_host"):
-            if name in said and said[name].value not in {None, False}:
-                moves[name] = False if name == "syslog" else None
-        if "chdir" not in said or not Path(str(said["chdir"].value)).is_dir():
+        for name, file in PLACES.items():
+            # What is computed could be anything; "-" is the terminal.
+            if name in bound and said.get(name, "") not in (None, "-"):
+                moves[name] = str(wiring.directory / file)
+        moves |= {
+            name: level
+            for name, level in OUTSIDE.items()
+            if name in bound and said.get(name, "") not in (None, False)
+        }
+        folder = said.get("chdir")
+        if isinstance(folder, str) and not Path(folder).is_dir():
             moves["chdir"] = str(wiring.app.directory)
         return moves
 

@@ -53,6 +53,7 @@ FILES = frozenset(
     {"pidfile", "pidfile2", "safe-pidfile", "safe-pidfile2", "logto", "logto2", "master-fifo"}
 )
 LOGGERS = frozenset({"logger", "req-logger", "logger-req"})
+STATS = frozenset({"stats", "stats-server"})
 FOLDERS = frozenset({"chdir", "chdir2"})
 HOMES = frozenset({"home", "virtualenv", "venv", "pyhome"})
 
@@ -75,7 +76,7 @@ class Uwsgi:
 
     @classmethod
     def adopt(cls, spec: ComponentSpec, app: App, *, behind: tuple[Endpoint, ...] = ()) -> Self:
-        """uWSGI with the user's ini file, or with none. Raises: RenderError."""
+        """The user's ini file, or none. Raises: RenderError."""
         del behind
         if app.interface is not Interface.WSGI:
             raise RenderError(
@@ -188,45 +189,45 @@ class Uwsgi:
         self, settings: tuple[Setting, ...], wiring: Wiring
     ) -> Iterator[tuple[Patch, str]]:
         """Patches for lines of the user's, each with its words."""
-        secret = {name for name, _ in wiring.app.env}
-        is_wired = False
+        doors = [s for s in settings if SOCKETS.get(s.key) is wiring.listen.speaks]
         for setting in settings:
             key, place = setting.key, self.origin.line(setting.line)
-            new: str | None = None
-            why = DROPPED.get(key)
-            if key in SOCKETS:
-                if is_wired or SOCKETS[key] is not wiring.listen.speaks:
-                    why = "the sandbox needs one door"
-                else:
-                    is_wired, new = True, _bare(wiring.listen)
-            elif key in FILES:
-                new = str(wiring.directory / f"{key}.{'pid' if 'pid' in key else 'log'}")
-            elif key in {"stats", "stats-server"}:
-                new = _bare(wiring.spare[0]) if wiring.spare else None
-            elif key in LOGGERS:
-                new, why = _logger(setting, wiring)
-            elif key in FOLDERS and not _exists(self._at_home(setting.value)):
-                new = str(wiring.app.directory)
-            elif key in HOMES and not _exists(self._at_home(setting.value)):
-                why = "no such folder on this machine; the app's own interpreter is used"
-            elif key == "env" and setting.value.partition("=")[0] in secret:
-                why = f"{setting.value.partition('=')[0]} comes from labcoat.toml"
+            new, why = self._change(setting, wiring)
+            if key in SOCKETS and setting not in doors[:1]:
+                why = "the sandbox needs one door"
+            home = self._at_home(setting.value)
             if why is not None:
                 yield language.removed(setting, why), f"{place}: {key} left out: {why}"
             elif new is not None and new != setting.value:
-                yield (
-                    Patch(setting.start, setting.end, new),
-                    f"{place}: {key} {setting.value} -> {new}",
-                )
-            elif (home := self._at_home(setting.value)) != setting.value:
-                yield (
-                    Patch(setting.start, setting.end, home),
-                    f"{place}: {key}: the file's own folder written out",
-                )
+                patch = Patch(setting.start, setting.end, new)
+                yield patch, f"{place}: {key} {setting.value} -> {new}"
+            elif home != setting.value:
+                patch = Patch(setting.start, setting.end, home)
+                yield patch, f"{place}: {key}: the file's own folder written out"
 
-    def _lines(
-        self, settings: tuple[Setting, ...], wiring: Wiring
-    ) -> tuple[tuple[str, str], ...]:
+    def _change(self, setting: Setting, wiring: Wiring) -> tuple[str | None, str | None]:
+        """(new value, why left out) of one line; both None if it stays."""
+        key, folder = setting.key, wiring.directory
+        new, why = None, DROPPED.get(key)
+        is_here = _exists(self._at_home(setting.value))
+        if key in SOCKETS:
+            new = _bare(wiring.listen)
+        elif key in FILES:
+            new = str(folder / f"{key}.{'pid' if 'pid' in key else 'log'}")
+        elif key in STATS and wiring.spare:
+            new = _bare(wiring.spare[0])
+        elif key in LOGGERS:
+            new, why = _logger(setting, wiring)
+        elif key in FOLDERS and not is_here:
+            new = str(wiring.app.directory)
+        elif key in HOMES and not is_here:
+            why = "no such folder here; the app's own interpreter is used"
+        elif key == "env":
+            name = setting.value.partition("=")[0].strip()
+            why = f"{name} comes from labcoat.toml" if name in dict(wiring.app.env) else None
+        return new, why
+
+    def _lines(self, settings: tuple[Setting, ...], wiring: Wiring) -> tuple[tuple[str, str], ...]:
         """Options that the file does not say and the sandbox needs."""
         keys = {setting.key for setting in settings}
         lines: list[tuple[str, str]] = []
@@ -240,7 +241,7 @@ class Uwsgi:
         has_master = language.is_on(
             next((s.value for s in reversed(settings) if s.key == "master"), None)
         )
-        if has_master and wiring.spare and not keys & {"stats", "stats-server"}:
+        if has_master and wiring.spare and not keys & STATS:
             lines.append(("stats", _bare(wiring.spare[0])))
         return tuple(lines)
 
