@@ -12,7 +12,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import sqlalchemy
@@ -89,7 +89,7 @@ def test_odd_names_are_only_names(tmp_path: Path) -> None:
 
 def test_a_disk_without_a_write_ahead_log() -> None:
     memory = sqlite3.connect(":memory:")
-    error = refused(lambda: use_wal(Address.of("journal.db"), memory.cursor()))
+    error = refused(lambda: use_wal(Address.of("journal.db"), cast("Any", memory.cursor())))
     memory.close()
     assert "write-ahead log" in error.what
     assert "local disk" in str(error.way_out)
@@ -284,6 +284,15 @@ def test_a_database_that_is_not_there(postgres: Any) -> None:
     error = refused(lambda: Journal.open(postgres.url("nowhere")))
     assert error.what == "there is no such database"
     assert postgres.password not in _everything(error)
+
+
+def test_a_schema_of_its_own_beside_other_tables(postgres: Any) -> None:
+    database = postgres.new_database()
+    postgres.sql("CREATE TABLE users (name TEXT); CREATE SCHEMA lab", database=database)
+    assert "no journal" in refused(lambda: Journal.open(postgres.url(database))).what
+    with Journal.open(postgres.url(database) + "?options=-csearch_path%3Dlab") as journal:
+        study = journal.begin_study(a_study())
+        assert journal.studies() == (study,)
 
 
 def test_a_user_who_may_not_make_tables(postgres: Any) -> None:
