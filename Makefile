@@ -38,7 +38,7 @@ bench: setup ## measure labcoat itself: the generator beside wrk, the cost of sw
 
 .PHONY: calibrate
 calibrate: setup ## simulate the rates that the method promises
-	@$(PYTHON_OF_PROJECT) -m pytest tests/calibration
+	@$(PYTHON_OF_PROJECT) -m pytest tests/calibration -q -s
 
 .PHONY: docs
 docs: setup ## write the generated pages of docs/reference
