@@ -195,7 +195,6 @@ def test_every_row_has_its_command() -> None:
     for row in COMMANDS:
         command = importlib.import_module(row.module).command
         assert isinstance(command, click.Command)
-        assert command.name == row.name
 
 
 def test_every_exit_code_has_a_meaning() -> None:
