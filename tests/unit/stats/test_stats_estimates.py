@@ -17,6 +17,7 @@ from labcoat.stats.interval import (
     anytime_effect,
     binomial_interval,
     fixed_effect,
+    mean_interval,
     noise_floor,
     percentile_interval,
     percentile_ranks,
@@ -105,6 +106,20 @@ def test_fixed_interval_is_scipys() -> None:
     low, high = stats.ttest_1samp(D, 0.0).confidence_interval(0.95)
     effect = fixed_effect(sample(D))
     assert [effect.low, effect.high] == pytest.approx([math.expm1(low), math.expm1(high)])
+
+
+def test_interval_of_a_mean_is_scipys() -> None:
+    expected = stats.ttest_1samp(D, 0.0).confidence_interval(0.95)
+    seen = mean_interval(D)
+    assert [seen.low, seen.high] == pytest.approx([expected.low, expected.high])
+    assert (seen.point, seen.n, seen.confidence) == (D.mean(), 6, 0.95)
+    assert mean_interval(np.array([2.0, 2.0])).high == 2.0
+
+
+@pytest.mark.parametrize("values", [[], [1.0], [1.0, math.nan]])
+def test_values_without_a_mean_interval_are_refused(values: list[float]) -> None:
+    with pytest.raises(AnalysisError):
+        mean_interval(np.array(values))
 
 
 def test_anytime_is_wider_than_fixed() -> None:
