@@ -31,7 +31,7 @@ class StudyRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExperimentRecord:
-    """One question. ``kind``: the procedure (``a/a``, ``sweep``); ``question``: its terms."""
+    """One question. ``kind``: the procedure (``aa``, ``sweep``); ``question``: its terms."""
 
     id: str
     at: datetime

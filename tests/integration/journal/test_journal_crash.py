@@ -101,7 +101,8 @@ def check_all_is_there(
     where: Path | str, experiment_id: str, told: dict[int, str], kills: int
 ) -> int:
     """Every trial that was told of is there once and whole; the next free index."""
-    with Journal.open(where) as journal:
+    only_reading = kills % 2 == 1  # a reader, too, may be the first after a crash
+    with Journal.open(where, read_only=only_reading) as journal:
         blocks = {block.id: block.index for block in journal.blocks(experiment_id)}
         trials = journal.trials(experiment_id)
         index_of = {record.id: blocks[record.trial.block or ""] for record in trials}
