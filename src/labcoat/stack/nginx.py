@@ -100,7 +100,7 @@ class Nginx:
             name: apply(texts[path], rewiring.patches.get(path, ())) for path, name in names.items()
         }
         return Rendered(
-            files=files, argv=_argv(wiring, names[self.adopted.root]), rewired=tuple(rewiring.notes)
+            files=files, argv=_argv(wiring, names[self.adopted.root]), rewired=rewiring.told()
         )
 
     def check(self, host: Host, rendered: Rendered, wiring: Wiring) -> None:

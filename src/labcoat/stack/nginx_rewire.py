@@ -56,6 +56,18 @@ class Rewiring:
         self._http()
         self._main()
 
+    def told(self) -> tuple[str, ...]:
+        """The words, in the order of the files and their lines."""
+        order = {str(path): number for number, path in enumerate(self.texts)}
+
+        def place(note: str) -> tuple[int, int]:
+            found = re.match(r"(.*?)(?::(\d+))?: ", note)
+            if found is None:
+                return len(order), 0
+            return order.get(found[1], len(order)), int(found[2] or 0)
+
+        return tuple(sorted(self.notes, key=place))
+
     # What stands in the file, directive by directive.
 
     def _includes(self, names: Mapping[Path, str]) -> None:

@@ -89,7 +89,8 @@ class Rig:
         except BaseException as error:
             if isinstance(error, LabcoatError):
                 environment.mask(error, self.study.app)
-            self._take_down(layers)
+            # The logs stay: the sandbox keeps them for the reader when it goes.
+            self._take_down(layers, keep_logs=True)
             raise
         return standing
 
@@ -307,10 +308,10 @@ class Rig:
         while True:
             answer = probe.get(front, path, timeout_s=_TRY_S)
             try:
-                standing.check()
+                self.sandbox.check()
             except Died as error:
                 raise NotReady(
-                    error.what.replace("died", "ended before it served"),
+                    f"the stack never served: {error.what}",
                     where=error.where,
                     log=error.log,
                     way_out="mend what the last lines name: an import, a missing variable, a file",
@@ -322,12 +323,12 @@ class Rig:
                 raise _unserved(standing, path, answer, self.study.ready_timeout_s)
             time.sleep(_POLL_S)
 
-    def _take_down(self, layers: list[Layer]) -> None:
+    def _take_down(self, layers: list[Layer], *, keep_logs: bool = False) -> None:
         """End layers, front first (the list is back to front), and remove their folders."""
         for layer in reversed(layers):
             if not layer.shared:
                 self.sandbox.stop(layer.process)
-                if not self.sandbox.failed:
+                if not keep_logs:
                     shutil.rmtree(layer.wiring.directory, ignore_errors=True)
 
 

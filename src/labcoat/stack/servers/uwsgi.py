@@ -167,6 +167,7 @@ class Uwsgi:
             "listen_queue_errors": float(stats.get("listen_queue_errors", 0)),
             "workers": float(len(workers)),
             "busy": float(sum(worker["status"].startswith("busy") for worker in workers)),
+            "workers_served": float(sum(worker["requests"] > 0 for worker in workers)),
             "requests": float(sum(worker["requests"] for worker in workers)),
             "exceptions": float(sum(worker["exceptions"] for worker in workers)),
             "harakiri": float(sum(worker["harakiri_count"] for worker in workers)),
