@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Self
 
 import pytest
+from sqlalchemy import func, select
 
-from labcoat.journal import Journal
+from labcoat.journal import Journal, schema
 from labcoat.model.experiment import Order
 from labcoat.testing.journal import (
     a_measurement,
@@ -97,6 +98,21 @@ class Nursery:
             told[int(number)] = trial_id
 
 
+def rows_of_each_table(journal: Journal) -> list[float]:
+    """Rows of trials, and of what belongs to them, for each trial; no join hides any."""
+    tables = {
+        schema.trials: 1,
+        schema.measurements: 1,
+        schema.host_readings: 2,
+        schema.layer_readings: 8,
+    }
+    with journal._engines.reading.connect() as connection:
+        return [
+            connection.execute(select(func.count()).select_from(table)).scalar_one() / share
+            for table, share in tables.items()
+        ]
+
+
 def check_all_is_there(
     where: Path | str, experiment_id: str, told: dict[int, str], kills: int
 ) -> int:
@@ -109,6 +125,7 @@ def check_all_is_there(
         assert len(set(index_of.values())) == len(trials), "a trial is there twice"
         assert {index_of.get(id_) for id_ in told.values()} == set(told), "a trial is lost"
         assert len(trials) - len(told) <= kills, "more than one untold trial for each kill"
+        assert rows_of_each_table(journal) == [len(trials)] * 4, "a trial is half there"
         for record in trials[-2:]:
             expected = a_measurement(RECORDS, seed=index_of[record.id])
             assert_same_measurement(journal.measurement(record.id), expected)
