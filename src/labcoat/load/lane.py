@@ -49,6 +49,7 @@ class Lane(asyncio.Protocol):
         "_first",
         "_has_resent",
         "_head",
+        "_head_bytes",
         "_intended",
         "_is_last",
         "_is_parting",
@@ -71,6 +72,7 @@ class Lane(asyncio.Protocol):
         self._dialling: asyncio.Task[None] | None = None
         self._fd = -1
         self._answered = 0
+        self._head_bytes = 0
         self._is_parting = False
         self._jar: dict[bytes, bytes] = {}
         self._head: Head | None = None
@@ -96,7 +98,8 @@ class Lane(asyncio.Protocol):
 
     def begin(self, intended: int = 0) -> None:
         """Send the slice's next request; ``intended`` 0 means now."""
-        current = cast("Slice", self._slice)
+        current = self._slice
+        assert current is not None
         wire, route = current.next_request()
         if self._jar:
             wire = cookies.with_cookies(wire, self._jar)
@@ -105,27 +108,28 @@ class Lane(asyncio.Protocol):
         self._first = 0
         self._has_resent = False
         self.is_busy = True
-        self.sent = monotonic_ns()
-        self._intended = intended or self.sent
-        if self._transport is None:
-            self.dial()
-        else:
+        now = monotonic_ns()
+        self.sent = now
+        self._intended = intended or now
+        if self._fd >= 0:
             self._write(wire)
+        elif self._transport is not None:
+            self._transport.write(wire)
+        else:
+            self.dial()
 
     def _write(self, wire: bytes) -> None:
-        if self._fd < 0:
-            cast("asyncio.Transport", self._transport).write(wire)
-            return
+        """Write to the socket itself, and through the transport what it does not take."""
         try:
             written = os.write(self._fd, wire)
         except BlockingIOError:
             written = 0
         except OSError:
-            cast("asyncio.Transport", self._transport).abort()  # connection_lost follows
+            self._abort()  # connection_lost follows, and decides
             return
-        if written != len(wire):
+        if written != len(wire) and self._transport is not None:
             self._is_last = True  # the rest may still be under way when the answer comes
-            cast("asyncio.Transport", self._transport).write(wire[written:])
+            self._transport.write(wire[written:])
 
     def dial(self) -> asyncio.Task[None]:
         """Open the connection, and send the request that waits for it, if one does."""
@@ -145,7 +149,7 @@ class Lane(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A connection is open; called by the loop."""
-        self._transport = cast("asyncio.Transport", transport)
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is not derived from it
         self._fd = -1
         if transport.get_extra_info("sslcontext") is None:
             self._fd = transport.get_extra_info("socket").fileno()
@@ -155,43 +159,38 @@ class Lane(asyncio.Protocol):
         if self._slice is not None:
             self._slice.connects += 1
             self._is_last = not self._slice.keep_alive
-        if self.is_busy:
+        if self.is_busy and self._fd >= 0:
             self._write(self._wire)
+        elif self.is_busy:
+            self._transport.write(self._wire)
 
     # -- receiving ---------------------------------------------------------------------
 
     def data_received(self, data: bytes) -> None:
         """Bytes of an answer; called by the loop."""
         now = monotonic_ns()
-        if self._head is None and self.is_busy:
-            if self._partial:
-                data = self._partial + data
-            end = data.find(heads.END) + 4
-            raw = data[:end]
-            head = self._known.get(raw)
-            if head is not None and head.is_simple and not self._first:
-                route = cast("Route", self._route)
-                length = head.length
-                if route.is_plain and length == len(data) - end:
-                    self.is_busy = False
-                    self._answered += 1
-                    current = cast("Slice", self._slice)
-                    status = head.status
-                    current.add(
-                        self._intended,
-                        self.sent,
-                        now,
-                        now,
-                        status,
-                        length,
-                        route.index,
-                        OK if status in route.accepted else WRONG_STATUS,
-                    )
-                    if self._is_last:
-                        self._part()
-                    else:
-                        current.idle(self, now)
-                    return
+        # Heads of one length follow each other: a guess that hits saves the search.
+        end = self._head_bytes
+        head = self._known.get(data[:end])
+        if head is None and self._head is None:
+            self._head_bytes = end = data.find(heads.END) + 4
+            head = self._known.get(data[:end])
+        if head is not None and head.is_simple and self.is_busy and not self._first:
+            route, current, length = self._route, self._slice, head.length
+            assert route is not None and current is not None and length is not None  # noqa: PT018
+            if route.is_plain and length == len(data) - end:
+                self.is_busy = False
+                self._answered += 1
+                status = head.status
+                outcome = OK if status in route.accepted else WRONG_STATUS
+                current.add(
+                    self._intended, self.sent, now, now, status, length, route.index, outcome
+                )
+                if self._is_last:
+                    self._part()
+                else:
+                    current.idle(self, now)
+                return
         self._take(data, now)
 
     def _take(self, data: bytes, now: int) -> None:
@@ -202,6 +201,7 @@ class Lane(asyncio.Protocol):
         self._first = self._first or now
         try:
             if self._body is None:
+                data = self._partial + data
                 data = self._take_heads(data)
             if self._body is None:
                 return
@@ -270,6 +270,9 @@ class Lane(asyncio.Protocol):
     def _part(self) -> None:
         """End the connection; idle once it has ended."""
         self._is_parting = True
+        self._abort()
+
+    def _abort(self) -> None:
         if self._transport is not None:
             self._transport.abort()
 
