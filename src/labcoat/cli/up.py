@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -41,7 +42,7 @@ def command(study_file: Path | None, *, with_logs: bool, as_json: bool) -> None:
         standing = rig.boot("up")
         if as_json:
             print_document(document(standing, sandbox))
-            click.get_text_stream("stdout").flush()
+            sys.stdout.flush()
         else:
             tell(standing, sandbox)
         try:

@@ -158,7 +158,9 @@ def _changes(sites: Sequence[Directive], knob: str, level: Level) -> Iterator[tu
     wanted = spelled(level)
     for site in sites:
         args = site.args[1:] if name in KEYED and parameter else site.args
-        if " ".join(word.raw for word in args) != wanted and args:
+        if not args:
+            yield site.path, Patch(site.end - 1, site.end - 1, f" {wanted}")
+        elif " ".join(word.raw for word in args) != wanted:
             yield site.path, Patch(args[0].start, args[-1].end, wanted)
 
 
@@ -170,7 +172,7 @@ def _sites(found: Sequence[Found], knob: str) -> list[Directive]:
     name, _, parameter = knob.partition(".")
     if name == "upstream":
         return [d for context, d in found if context[-1:] == (name,) and d.name == parameter]
-    hits = [(context, d) for context, d in found if d.name == name]
+    hits = [(context, d) for context, d in found if d.name == name and d.body is None]
     if name in PARAMETERED and parameter:
         return [d for _, d in hits if d.words and d.words[0] != "off"]
     if name in KEYED and parameter:

@@ -59,12 +59,13 @@ def assignments(text: str, *, path: Path) -> tuple[Assigned, ...]:
     positions = wrapper.resolve(PositionProvider)
     offsets = _line_offsets(text)
     found: list[Assigned] = []
-    for name, value in _plain(module):
+    for target, value in _plain(module):
         span: CodeRange = positions[value]
         start = offsets[span.start.line - 1] + span.start.column
         end = offsets[span.end.line - 1] + span.end.column
         source = module.code_for_node(value)
-        found.append(Assigned(name=name, line=span.start.line, start=start, end=end, source=source))
+        line = positions[target].start.line
+        found.append(Assigned(name=target.value, line=line, start=start, end=end, source=source))
     return tuple(found)
 
 
@@ -89,12 +90,12 @@ def read(text: str, directive: str, *, path: Path) -> Level | None:
 def assign(text: str, levels: Mapping[str, Literal], *, path: Path) -> str:
     """The text with these settings in force."""
     last = {found.name: found for found in assignments(text, path=path)}
-    later = _written_otherwise(text, path=path)
+    bindings = bound(text, path=path)
     patches: list[Patch] = []
     missing: list[str] = []
     for directive, level in levels.items():
         found = last.get(directive)
-        if found is None or directive in later:
+        if found is None or bindings[directive] > found.line:
             missing.append(f"{directive} = {level!r}")
         elif found.computed or not _same(found.value, level):
             patches.append(Patch(found.start, found.end, repr(level)))
@@ -107,7 +108,7 @@ def _same(value: object, level: Literal) -> bool:
     return type(value) is type(level) and value == level
 
 
-def _plain(module: libcst.Module) -> Iterator[tuple[str, libcst.BaseExpression]]:
+def _plain(module: libcst.Module) -> Iterator[tuple[libcst.Name, libcst.BaseExpression]]:
     for statement in module.body:
         if not isinstance(statement, libcst.SimpleStatementLine):
             continue
@@ -115,23 +116,13 @@ def _plain(module: libcst.Module) -> Iterator[tuple[str, libcst.BaseExpression]]
             if isinstance(small, libcst.Assign):
                 for target in small.targets:
                     if isinstance(target.target, libcst.Name):
-                        yield target.target.value, small.value
+                        yield target.target, small.value
             elif (
                 isinstance(small, libcst.AnnAssign)
                 and isinstance(small.target, libcst.Name)
                 and small.value is not None
             ):
-                yield small.target.value, small.value
-
-
-def _written_otherwise(text: str, *, path: Path) -> frozenset[str]:
-    """Names that are also bound in another way (in an ``if``, by ``+=``), so that a line at the end
-    is the only one that surely wins.
-    """
-    module = parse(text, path=path)
-    plain = [name for name, _ in _plain(module)]
-    every = [node.id for node in _stores(text)]
-    return frozenset(name for name in every if every.count(name) != plain.count(name))
+                yield small.target, small.value
 
 
 def _stores(text: str) -> list[ast.Name]:
