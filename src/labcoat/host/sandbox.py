@@ -9,7 +9,6 @@ import secrets
 import shutil
 import socket
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +17,7 @@ from typing import Self
 
 from labcoat.errors import Died, HostError, NotReady
 from labcoat.host.base import Guard, Host, Launch, Process
+from labcoat.host.clock import Clock, SystemClock
 from labcoat.host.leftovers import LOCK_SUFFIX, LOCK_TITLE, end_leftovers
 from labcoat.host.local import in_words, unprivileged_ids
 from labcoat.host.refusal import refused, room_left
@@ -52,6 +52,7 @@ class Sandbox:
         guard: Guard,
         keep_logs_in: Path | None,
         base: Path | None,
+        clock: Clock,
     ) -> None:
         self.host = host
         self.root = root
@@ -61,6 +62,7 @@ class Sandbox:
         self.guard = guard
         self.keep_logs_in = keep_logs_in
         self.base = base  # to remove when it is empty; None when the user named it
+        self.clock = clock
         self.processes: list[Process] = []
         self.logs: set[Path] = set()
         self.ports: set[int] = set()
@@ -70,7 +72,12 @@ class Sandbox:
 
     @classmethod
     def open(
-        cls, host: Host, *, base: Path | None = None, keep_logs_in: Path | None = None
+        cls,
+        host: Host,
+        *,
+        base: Path | None = None,
+        keep_logs_in: Path | None = None,
+        clock: Clock = SystemClock(),  # noqa: B008  it has no state
     ) -> Sandbox:
         """A fresh sandbox below ``base``; dead ones found there are ended and removed.
 
@@ -95,7 +102,7 @@ class Sandbox:
                 guard.close()
                 raise
             if held is not None:
-                return cls(host, root, lock, held, guard, keep_logs_in, ours)
+                return cls(host, root, lock, held, guard, keep_logs_in, ours, clock)
             guard.close()
 
     def __enter__(self) -> Self:
@@ -164,16 +171,16 @@ class Sandbox:
         process = self.host.spawn(replace(launch, lock=self.lock))
         self.processes.append(process)
         self.logs.add(launch.log)
-        deadline = time.monotonic() + timeout_s
+        deadline = self.clock.now_s() + timeout_s
         while True:
             status = process.status()
             if status is not None:
                 raise self._not_ready(process, f"{in_words(status)} before it was ready")
             if ready(process):
                 return process
-            if time.monotonic() >= deadline:
+            if self.clock.now_s() >= deadline:
                 raise self._not_ready(process, f"did not become ready within {timeout_s:g} s")
-            time.sleep(_POLL_S)
+            self.clock.sleep(_POLL_S)
 
     def check(self) -> None:
         """Raises: Died, with the last 20 log lines, when a started process is gone."""
