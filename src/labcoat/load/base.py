@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol, Self
+from typing import ClassVar, Protocol, Self
 
 from labcoat.model.load import Measurement, Plan, Target, Window
 from labcoat.model.workload import Workload
@@ -15,7 +15,7 @@ class LoadGenerator(Protocol):
     met, until it is closed. Synchronous; interrupted by KeyboardInterrupt at any time.
     """
 
-    name: str
+    name: ClassVar[str]
 
     def __enter__(self) -> Self: ...
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from typing import IO, TYPE_CHECKING, ClassVar, Self
@@ -53,15 +54,14 @@ class _Worker:
             )
         return cls(process, Connection(ours.detach()), words)
 
-    def end(self) -> None:
-        """At once: it holds nothing that is worth a farewell."""
+    def end(self) -> tuple[str, ...]:
+        """End it at once (it holds nothing that is worth a farewell); its last lines."""
         self.line.close()
         self.process.kill()
         self.process.wait()
-
-    def last_lines(self) -> tuple[str, ...]:
-        self.words.seek(0)
-        return tuple(self.words.read().decode(errors="replace").splitlines()[-LAST_LINES:])
+        with self.words:
+            self.words.seek(0)
+            return tuple(self.words.read().decode(errors="replace").splitlines()[-LAST_LINES:])
 
 
 @dataclass(slots=True, kw_only=True)
@@ -135,22 +135,23 @@ class Generator:
         worker = self._worker
         if worker is None:
             worker = self._worker = _Worker.start(self.cpus)
-        finished = False
         try:
             worker.line.send(question)
             answer = self._answer(worker, patience_s)
-            finished = True
         except (EOFError, OSError) as error:
-            worker.end()
+            self._worker = None
+            with suppress(subprocess.TimeoutExpired):
+                worker.process.wait(1.0)  # it may still be writing its last words
+            last_lines = worker.end()
             raise LoadError(
                 f"the load generator died (exit status {worker.process.returncode})",
                 where=f"{sys.executable} -m labcoat.load.worker",
-                way_out="see its last lines above",
-                log=worker.last_lines(),
+                way_out="load again: that starts another; report its last words if they recur",
+                log=last_lines,
             ) from error
-        finally:
-            if not finished:
-                self.close()
+        except BaseException:
+            self.close()
+            raise
         if isinstance(answer, Failure):
             error_class = UsageError if answer.is_usage else LoadError
             raise error_class(answer.what, where=answer.where, way_out=answer.way_out)
