@@ -13,7 +13,6 @@ from labcoat.stack.edit import nginx as language
 from labcoat.stack.edit.nginx import Directive
 
 SHIPPED = Path(__file__).parent / "shipped"
-DEEPEST = 8
 SYSTEM = Path("/etc/nginx")
 
 
@@ -54,9 +53,9 @@ class Adopted:
         texts: dict[Path, str] = {}
         includes: dict[tuple[Path, str], tuple[Path, ...]] = {}
         gone: set[tuple[Path, str]] = set()
-        queue = [(path, 0)]
+        queue = [path]
         while queue:
-            current, depth = queue.pop(0)
+            current = queue.pop(0)
             if current in texts:
                 continue
             texts[current] = UserFile.read(current).text
@@ -64,37 +63,40 @@ class Adopted:
             for _, directive in language.walk(tree):
                 if directive.name != "include" or len(directive.args) != 1:
                     continue
-                if depth >= DEEPEST:
-                    raise RenderError(
-                        "includes are nested too deeply",
-                        where=f"{current}:{directive.line}",
-                        way_out="look for a file that includes itself",
-                    )
                 wanted = directive.words[0]
                 named = _named(wanted, path.parent)
                 if named is None:
                     gone.add((current, wanted))
                 includes[current, wanted] = named or ()
-                queue += [(file, depth + 1) for file in named or ()]
-        return cls(root=path, texts=texts, includes=includes, gone=frozenset(gone))
+                queue += named or ()
+        adopted = cls(root=path, texts=texts, includes=includes, gone=frozenset(gone))
+        adopted.sites(texts)
+        return adopted
 
     def sites(self, texts: Mapping[Path, str]) -> list[Site]:
         """Every directive of these versions of the texts, in the order in which nginx reads."""
         trees = {path: language.parse(text, path=path) for path, text in texts.items()}
-        return list(self._walk(trees, trees[self.root], ()))
+        return list(self._walk(trees, trees[self.root], (), (self.root,)))
 
     def _walk(
         self,
         trees: Mapping[Path, tuple[Directive, ...]],
         tree: tuple[Directive, ...],
         ancestors: tuple[Directive, ...],
+        chain: tuple[Path, ...],
     ) -> Iterator[Site]:
         for directive in tree:
             yield Site(directive=directive, ancestors=ancestors)
             if directive.name == "include" and directive.args:
                 for file in self.includes.get((directive.path, directive.words[0]), ()):
-                    yield from self._walk(trees, trees[file], ancestors)
-            yield from self._walk(trees, directive.children, (*ancestors, directive))
+                    if file in chain:
+                        raise RenderError(
+                            f"{file} includes itself",
+                            where=f"{directive.path}:{directive.line}",
+                            way_out="take one of the includes out",
+                        )
+                    yield from self._walk(trees, trees[file], ancestors, (*chain, file))
+            yield from self._walk(trees, directive.children, (*ancestors, directive), chain)
 
 
 def _named(wanted: str, folder: Path) -> tuple[Path, ...] | None:

@@ -132,7 +132,7 @@ class Rewiring:
             if listen is None or listen.key not in places:
                 self._drop(site, "the sandbox is IPv4 on loopback, without QUIC")
             else:
-                self._listen(site, listen, places[listen.key], is_main=listen is first)
+                self._listen(site, listen, places[listen.key], is_main=_is(listen, first))
         if first is None:
             self._unsaid_listen()
 
@@ -323,6 +323,10 @@ def main_listen(sites: Sequence[Site], behind: Sequence[Endpoint]) -> Listen | N
     chosen = {id(block.directive) for block in ours or blocks[:1]}
     members = [m for m in every if any(id(a) in chosen for a in m.site.ancestors)]
     return next((m for m in members if m.is_plain), members[0] if members else None)
+
+
+def _is(one: Listen, other: Listen | None) -> bool:
+    return other is not None and one.site.directive is other.site.directive
 
 
 def has_status(build: str) -> bool:

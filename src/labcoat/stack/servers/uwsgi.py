@@ -57,6 +57,9 @@ STATS = frozenset({"stats", "stats-server"})
 FOLDERS = frozenset({"chdir", "chdir2"})
 HOMES = frozenset({"home", "virtualenv", "venv", "pyhome"})
 
+# [name ]file:/path, or [name ]file:logfile=/path,maxsize=...
+_LOG_FILE = re.compile(r"(?P<lead>(?:\S+ )?file:(?:.*?logfile=)?)(?P<path>[^,]+)(?P<rest>.*)")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Uwsgi:
@@ -274,9 +277,9 @@ def _endpoint(setting: Setting) -> Endpoint | None:
 
 def _logger(setting: Setting, wiring: Wiring) -> tuple[str | None, str | None]:
     """(new value, why left out) of a logger line: files move, other targets go."""
-    name, _, rest = setting.value.rpartition("file:") if "file:" in setting.value else ("", "", "")
-    if rest:
-        return f"{name}file:{wiring.directory / Path(rest).name}", None
+    found = _LOG_FILE.fullmatch(setting.value)
+    if found is not None:
+        return f"{found['lead']}{wiring.directory / Path(found['path']).name}{found['rest']}", None
     if setting.value in {"stdio", "null"} or setting.value.endswith((" stdio", " null")):
         return None, None
     return None, "logs stay in the sandbox"
