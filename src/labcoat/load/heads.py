@@ -48,9 +48,13 @@ class _Collector:
 
     def __init__(self) -> None:
         self.headers: list[tuple[bytes, bytes]] = []
+        self.is_whole = False
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self.headers.append((name.lower(), value.strip()))
+
+    def on_headers_complete(self) -> None:
+        self.is_whole = True
 
 
 def parse_head(raw: bytes) -> Head:
@@ -61,6 +65,8 @@ def parse_head(raw: bytes) -> Head:
         parser.feed_data(raw)
     except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
         raise HeadError(str(error)) from error
+    if not collector.is_whole:
+        raise HeadError("empty lines")
     status = parser.get_status_code()
     fields = dict(collector.headers)
     is_chunked = fields.get(b"transfer-encoding", b"").lower().endswith(b"chunked")
