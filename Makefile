@@ -34,7 +34,7 @@ fix: setup ## repair what can be repaired: format, lint, generated pages
 
 .PHONY: bench
 bench: setup ## measure labcoat itself: the generator beside wrk, the cost of switching arms
-	@for script in benchmarks/*.py; do echo "== $$script"; $(PYTHON_OF_PROJECT) "$$script" || exit; done
+	@for script in $$(grep -l __main__ benchmarks/*.py); do echo "== $$script"; $(PYTHON_OF_PROJECT) "$$script" || exit; done
 
 .PHONY: calibrate
 calibrate: setup ## simulate the rates that the method promises
