@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -18,9 +19,9 @@ import pytest
 
 from labcoat.errors import Died, HostError, NotReady
 from labcoat.host.base import Launch, Process
-from labcoat.host.leftovers import LOCK_TITLE, dead_sandboxes, end_leftovers
+from labcoat.host.leftovers import LOCK_TITLE, dead_sandboxes, end_leftovers, writes_below
 from labcoat.host.local import LocalHost, unprivileged_ids
-from labcoat.host.proc import is_same, read_stat
+from labcoat.host.proc import all_pids, is_same, read_stat
 from labcoat.host.sandbox import KEPT_LOGS, SOCKET_PATH_BYTES, Sandbox
 from labcoat.model.stack import Speaks
 
@@ -166,6 +167,7 @@ def test_endpoints_are_short_distinct_and_free(host: LocalHost, base: Path) -> N
         assert len({each.path for each in sockets}) == 3
         assert all(len(str(each.path)) < SOCKET_PATH_BYTES for each in sockets)
         assert len({each.port for each in ports}) == 50
+        assert max(each.port for each in ports) < host.facts().port_range[0]
         assert not host.answers(ports[0])
         with socket.create_server((ports[0].host, ports[0].port)):
             assert host.answers(ports[0])
@@ -280,6 +282,21 @@ def test_kill_9_of_labcoat_leaves_no_process_and_no_file(base: Path) -> None:
         labcoat.kill()
     until(lambda: not any(base.iterdir()), "kill -9 left files behind")
     until(lambda: not any(map(is_living, [*pids, daemon])), "kill -9 left processes behind")
+
+
+def test_kill_9_at_drawn_moments_leaves_no_process_and_no_file(base: Path) -> None:
+    seed = random.randrange(10**6)
+    draw = random.Random(seed)
+    source = LABCOAT.format(path=sys.path, base=str(base), code=DAEMON)
+    for _ in range(8):
+        with subprocess.Popen(
+            [sys.executable, "-c", textwrap.dedent(source)], stdout=subprocess.DEVNULL
+        ) as labcoat:
+            time.sleep(draw.uniform(0.05, 0.6))
+            labcoat.kill()
+    until(lambda: not base.exists() or not any(base.iterdir()), f"files are left (seed {seed})")
+    left = [pid for pid in all_pids() if writes_below(pid, base)]
+    assert left == [], f"processes are left (seed {seed})"
 
 
 def test_when_the_keepers_are_killed_too_the_next_labcoat_cleans_up(

@@ -20,11 +20,10 @@ Key = tuple[int, int]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """One process: its own CPU seconds, those of the children it has reaped, its parent."""
+    """One process: its own CPU seconds, and those of the children it has reaped."""
 
     cpu_s: float
     reaped_s: float
-    parent: int
     is_kernel: bool
 
 
@@ -54,7 +53,6 @@ def take_census() -> Census:
         entries[pid, int(fields[19])] = Entry(
             cpu_s=cpu_s,
             reaped_s=(int(fields[13]) + int(fields[14])) * _TICK_S,
-            parent=int(fields[1]),
             is_kernel=bool(int(fields[6]) & _PF_KTHREAD),
         )
     return Census(at_ns=at_ns, entries=entries)
@@ -71,20 +69,13 @@ class Spent:
 def spent(before: Census, after: Census) -> Spent:
     """What was spent between two censuses, short-lived processes included.
 
-    A process that ended in between is found in its parent's reaped time, which also
-    holds what it had spent before the first census: that part is taken off.
+    A process that ends hands its time, and what it had reaped itself, to whoever reaps
+    it; so the sum of own and reaped time over everything alive only grows by what is
+    spent. (A parent that ignores SIGCHLD lets its children's time vanish: then too little
+    is found, and the account does not close.)
     """
-    spent_before_by_parent: dict[int, float] = {}
-    for key, gone in before.entries.items():
-        if key not in after.entries:
-            total_s = gone.cpu_s + gone.reaped_s
-            spent_before_by_parent[gone.parent] = (
-                spent_before_by_parent.get(gone.parent, 0.0) + total_s
-            )
-    nothing = Entry(cpu_s=0.0, reaped_s=0.0, parent=0, is_kernel=False)
     sums = {False: 0.0, True: 0.0}
-    for key, now in after.entries.items():
-        was = before.entries.get(key, nothing)
-        reaped_s = now.reaped_s - was.reaped_s - spent_before_by_parent.get(key[0], 0.0)
-        sums[now.is_kernel] += max(0.0, now.cpu_s - was.cpu_s) + max(0.0, reaped_s)
-    return Spent(programs_s=sums[False], kernel_s=sums[True])
+    for sign, census in ((1, after), (-1, before)):
+        for entry in census.entries.values():
+            sums[entry.is_kernel] += sign * (entry.cpu_s + entry.reaped_s)
+    return Spent(programs_s=max(0.0, sums[False]), kernel_s=max(0.0, sums[True]))

@@ -34,12 +34,20 @@ def read_facts(programs: Mapping[str, str]) -> Facts:
         governor=text("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
         cgroup=own_groups().version,
         somaxconn=int(text("/proc/sys/net/core/somaxconn") or 128),
-        nofile=resource.getrlimit(resource.RLIMIT_NOFILE)[0],
+        nofile=open_files()[0],
         port_range=(int(low), int(high)),
         python=platform.python_version(),
         is_root=os.geteuid() == 0,
         programs=tuple(sorted(programs.items())),
     )
+
+
+def open_files() -> tuple[int, int]:
+    """Soft and hard limit of open files; where there is none, the kernel's own."""
+    most = int(text("/proc/sys/fs/nr_open") or 1 << 20)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    unlimited = resource.RLIM_INFINITY
+    return most if soft == unlimited else soft, most if hard == unlimited else hard
 
 
 def text(path: str) -> str | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import shutil
 import subprocess
 import sys
@@ -16,7 +15,7 @@ from pathlib import Path
 
 from labcoat.errors import PreflightError
 from labcoat.host.census import Census, take_census
-from labcoat.host.facts import read_facts, text
+from labcoat.host.facts import open_files, read_facts, text
 from labcoat.host.leftovers import dead_sandboxes
 from labcoat.host.machine import read_host_counters
 from labcoat.host.sandbox import default_base
@@ -142,7 +141,7 @@ def take_readings(
         memory_available_bytes=memory.get("MemAvailable", memory.get("MemFree", 0)),
         swap_used_bytes=memory.get("SwapTotal", 0) - memory.get("SwapFree", 0),
         swapped_in_pages=swapped_in,
-        nofile_hard=resource.getrlimit(resource.RLIMIT_NOFILE)[1],
+        nofile_hard=open_files()[1],
         clock_source=text(f"{_CLOCK}/current_clocksource"),
         clock_sources=tuple((text(f"{_CLOCK}/available_clocksource") or "").split()),
         huge_pages=chosen(text("/sys/kernel/mm/transparent_hugepage/enabled")),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import secrets
@@ -27,6 +28,8 @@ KEPT_LOGS = 10
 SOCKET_PATH_BYTES = 100  # sun_path holds 108, and some servers add a suffix
 _POLL_S = 0.01
 _FULL_BYTES = 1 << 20
+_REMOVALS = 100
+_LEAST_PORT = 10_000
 
 
 def default_base() -> Path:
@@ -65,6 +68,7 @@ class Sandbox:
         self.clock = clock
         self.processes: list[Process] = []
         self.logs: set[Path] = set()
+        self.ephemeral = host.facts().port_range
         self.ports: set[int] = set()
         self.sockets = 0
         self.failed = False
@@ -138,7 +142,8 @@ class Sandbox:
     def endpoint(self, speaks: Speaks, *, unix: bool, name: str) -> Endpoint:
         """Somewhere to listen: a socket path, or a loopback port that was free.
 
-        No port is given twice by one sandbox.
+        No port is given twice by one sandbox. Ports lie below the ephemeral range where
+        there is room, lest a connection of the load takes one before its server does.
         """
         if unix:
             self.sockets += 1
@@ -152,9 +157,7 @@ class Sandbox:
                 )
             return Endpoint(speaks=speaks, path=path)
         while True:
-            with socket.socket() as asked:
-                asked.bind(("127.0.0.1", 0))
-                port: int = asked.getsockname()[1]
+            port = _free_port(self.ephemeral)
             if port not in self.ports:
                 self.ports.add(port)
                 return Endpoint(speaks=speaks, port=port)
@@ -230,8 +233,18 @@ class Sandbox:
 
     def _remove(self) -> None:
         """Remove the directory, the lock, and a base that nobody else uses."""
-        shutil.rmtree(self.root)
-        self.lock.unlink()
+        for _ in range(_REMOVALS):
+            try:
+                shutil.rmtree(self.root)
+            except FileNotFoundError:
+                break
+            except OSError as error:
+                if error.errno != errno.ENOTEMPTY:
+                    raise
+                self.clock.sleep(_POLL_S)  # someone who is ending has written once more
+            else:
+                break
+        self.lock.unlink(missing_ok=True)
         if self.base is not None:
             with contextlib.suppress(OSError):
                 self.base.rmdir()
@@ -304,6 +317,22 @@ def _insist_ours(base: Path) -> None:
             where=base,
             way_out="point LABCOAT_SANDBOXES at a folder of your own",
         )
+
+
+def _free_port(ephemeral: tuple[int, int]) -> int:
+    """A loopback port that nothing is bound to now."""
+    while True:
+        room = ephemeral[0] - _LEAST_PORT
+        port = _LEAST_PORT + secrets.randbelow(room) if room > 1000 else 0
+        with socket.socket() as asked:
+            try:
+                asked.bind(("127.0.0.1", port))
+            except OSError as error:
+                if error.errno != errno.EADDRINUSE:
+                    raise refused(error, "cannot get a port", f"127.0.0.1:{port}") from error
+                continue
+            bound: int = asked.getsockname()[1]
+            return bound
 
 
 def _claim(base: Path, root: Path, lock: Path) -> int | None:

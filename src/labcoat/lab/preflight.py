@@ -195,7 +195,7 @@ def limits(readings: Readings) -> Iterable[Diagnosis]:
     nofile, hard = readings.facts.nofile, readings.nofile_hard
     yield row(
         "open files",
-        f"{nofile} (hard limit {'none' if hard < 0 else hard})",
+        f"{nofile} (hard limit {hard})",
         Severity.BAD if nofile < 512 else Severity.WARN if nofile < 4096 else Severity.OK,
         "ulimit -n 65536",
         float(nofile),
