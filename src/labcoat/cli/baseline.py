@@ -10,7 +10,7 @@ import click
 from labcoat.cli.options import json_option, open_study, print_document, study_option
 
 
-@click.command()
+@click.command(short_help="Measure the stack: noise, capacity, where time goes.")
 @study_option
 @click.option(
     "--epochs",
@@ -20,7 +20,7 @@ from labcoat.cli.options import json_option, open_study, print_document, study_o
     help="Restarts of each arm in the A/A experiment; more find smaller noise.",
 )
 @json_option
-def command(study_file: Path | None, epochs: int, as_json: bool) -> None:
+def command(study_file: Path | None, epochs: int, *, as_json: bool) -> None:
     """Measure the study's stack: noise, capacity, where the time goes, the ceiling.
 
     Starts the real stack in a sandbox, loads it on loopback, takes all of it down

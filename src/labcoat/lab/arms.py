@@ -17,7 +17,6 @@ from labcoat.stack.rig import Rig
 from labcoat.stack.servers import SERVERS
 from labcoat.stack.standing import Layer, Standing
 
-
 SERVER_NAMES = frozenset(server.name for server in SERVERS)
 
 
@@ -35,7 +34,9 @@ def boot(bench: Workbench, rig: Rig, arm: str, variant: Variant = ORIGIN) -> Sta
     standing = rig.boot(arm, variant)
     for layer in standing.layers:
         bench.tell(
-            ComponentUp(name=layer.name, arm=arm, version=layer.located.version, pid=layer.process.pid)
+            ComponentUp(
+                name=layer.name, arm=arm, version=layer.located.version, pid=layer.process.pid
+            )
         )
     return standing
 
@@ -77,8 +78,8 @@ def per_second(reading: Reading) -> np.ndarray:
 def all_served(standing: Standing) -> bool:
     """Whether every worker has served, where the server tells; else True."""
     for counters in standing.explain().values():
-        workers = counters.get("workers")
-        if workers is not None and counters.get("workers_served", workers) < workers:
+        processes = counters.get("processes")
+        if processes is not None and counters.get("processes_served", processes) < processes:
             return False
     return True
 

@@ -87,7 +87,7 @@ def bottleneck(
     """The bottleneck in one sentence, or that no known bound explains what was seen."""
     binding = known[0]
     reached = throughput_per_s / binding.limit_per_s
-    seen = f"{throughput_per_s:,.0f} requests/s is {reached:.0%} of the bound"
+    seen = f"{throughput_per_s:,.0f} requests/s is {min(reached, 1.0):.0%} of that bound"
     rest = f"{idle_ratio:.0%} of the CPU was idle"
     if steal_ratio > 0.05:
         rest += f" and {steal_ratio:.0%} was stolen by the machine's neighbours"

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -38,7 +37,7 @@ class CallCost:
 
     ``app_cpu_s``: CPU of the app's own process. ``database_cpu_s``: CPU spent behind
     it. ``wall_s``: how long the call takes, waiting included. ``refused``: answers
-    with status 400 and above.
+    with status 400 and above. All means over the calls of ``cpus`` callers at once.
     """
 
     app_cpu_s: float
@@ -90,13 +89,13 @@ def measure_calls(
     env: Mapping[str, str],
     database: Process | None,
     *,
+    cpus: Sequence[int],
     seconds: float,
 ) -> CallCost:
-    """Call the app in one pinned process for each CPU, all at once.
+    """Call the app in one process pinned to each of these CPUs, all at once.
 
     Raises: StackError with the app's own last lines if it does not load or a call raises.
     """
-    cpus = sorted(os.sched_getaffinity(0))
     probes = [_start_probe(sandbox, study, env, cpu, seconds) for cpu in cpus]
     before = database.counters().cpu_s if database is not None else 0.0
     for folder, _ in probes:

@@ -65,6 +65,7 @@ class Gathered:
     saturated: Sequence[Reading]
     explained: Mapping[str, Mapping[str, float]]
     open_loop: Reading
+    call_alone: CallCost
     calls: CallCost
 
 
@@ -80,15 +81,11 @@ def compose(
         [r.summary.throughput_per_s for readings in gathered.swept.values() for r in readings],
         seed=study.seed,
     )
-    fall = waterfall(
-        gathered.account, server=server, call_app_cpu_s=gathered.calls.app_cpu_s
-    )
-    ceiling, more = _ceiling(gathered, fall, server, throughput_per_s)
+    fall = waterfall(gathered.account, server=server, call_app_cpu_s=gathered.calls.app_cpu_s)
+    ceiling, more = _ceiling(gathered, server, throughput_per_s)
     noise = _noise(gathered.aa, study)
     headroom_ratio = (
-        None
-        if gathered.headroom_per_s is None
-        else gathered.headroom_per_s / throughput_per_s
+        None if gathered.headroom_per_s is None else gathered.headroom_per_s / throughput_per_s
     )
     honesty = tuple(_honesty(gathered))
     shares = {part.name: part.share_ratio for part in fall.parts}
@@ -240,25 +237,25 @@ def _layers(gathered: Gathered) -> Iterable[LayerFinding]:
 
 
 def _ceiling(
-    gathered: Gathered, fall: Waterfall, server: str, throughput_per_s: float
+    gathered: Gathered, server: str, throughput_per_s: float
 ) -> tuple[Ceiling, tuple[LabWarning, ...]]:
     """The bounds, the ideal, and how much of it the stack reaches.
 
-    A request holds its worker for the call itself (waiting included) and for what the
-    server spends around it.
+    A request holds its worker for the call itself (as long as it takes a lone caller,
+    waiting included) and for what the server spends around it.
     """
     account, calls = gathered.account, gathered.calls
     n = max(account.requests, 1)
     server_cpu_s = account.layers[server] / n
     around_s = max(0.0, server_cpu_s - calls.app_cpu_s)
     told = gathered.explained.get(server, {})
-    processes, workers = told.get("processes"), told.get("workers")
+    processes, workers = told.get("processes"), told.get("slots")
     known = bounds(
         Demands(
             cores=account.cores,
             cpu_s=(sum(account.layers.values()) + account.generator_s) / n,
             workers=None if workers is None else int(workers),
-            held_s=calls.wall_s + around_s,
+            held_s=gathered.call_alone.wall_s + around_s,
             processes=None if processes is None else int(processes),
             gil_s=server_cpu_s,
         )
@@ -270,7 +267,7 @@ def _ceiling(
             call_cpu_s=calls.cpu_s,
             call_app_cpu_s=calls.app_cpu_s,
             call_database_cpu_s=calls.database_cpu_s,
-            call_wall_s=calls.wall_s,
+            call_wall_s=gathered.call_alone.wall_s,
             ideal_per_s=ideal,
             efficiency_ratio=eta,
             bounds=known,
@@ -301,9 +298,7 @@ def _noise(aa: AaOutcome, study: Study) -> Noise:
         restart_s=restart_s,
         blocks_per_restart=blocks_per_restart(components, restart_s=restart_s, block_s=block_s),
         steal_ratio=float(np.mean([reading.steal_ratio for _, reading in aa.readings])),
-        metrics=tuple(
-            _metric_noise(metric, aa, study) for metric in (THROUGHPUT, CPU_PER_REQUEST)
-        ),
+        metrics=tuple(_metric_noise(metric, aa, study) for metric in (THROUGHPUT, CPU_PER_REQUEST)),
         detectable=tuple(found),
     )
 

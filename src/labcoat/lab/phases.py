@@ -92,6 +92,12 @@ def sweep(bench: Workbench, standing: Standing) -> dict[int, list[Reading]]:
     found: dict[int, list[Reading]] = {users: [] for users in levels}
     for users, reading in zip(order, readings, strict=True):
         found[users].append(reading)
+    most = max(found, key=lambda users: mean_rate(found[users]))
+    bench.tell(
+        PhaseFinished(
+            name="sweep", summary=f"most with {most} users: {mean_rate(found[most]):,.0f} req/s"
+        )
+    )
     return found
 
 
@@ -102,9 +108,11 @@ def account(bench: Workbench, standing: Standing) -> tuple[Account, list[Reading
     plans = [ClosedLoop(users=bench.study.users)] * ACCOUNT_SLICES
     readings = load_phase(bench, standing, "account", plans, ACCOUNT_WINDOW)
     layers_after, host_after = standing.counters(), bench.host.counters()
+    bench.tell(PhaseFinished(name="account", summary=f"{mean_rate(readings):,.0f} req/s"))
     lab_s, whole = own_cpu_s() - own_before_s, spent(before, take_census())
     layers = {name: layers_after[name].cpu_s - was.cpu_s for name, was in layers_before.items()}
     generator_s = sum(reading.measurement.use.cpu_s for reading in readings)
+    # The generator's own CPU is read inside its process, as part of each slice.
     attributed_s = sum(layers.values()) + generator_s + lab_s
     return (
         Account(

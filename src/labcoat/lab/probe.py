@@ -17,6 +17,7 @@ import os
 import sys
 import time
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote_to_bytes
 
 # What the server in front would fill in; names from PEP 3333.
@@ -27,14 +28,14 @@ _SERVER = {"SERVER_NAME": "127.0.0.1", "SERVER_PORT": "80", "REMOTE_ADDR": "127.
 class Call:
     """A request of the mix, ready to be made again and again."""
 
-    def __init__(self, order: dict) -> None:
+    def __init__(self, order: dict[str, Any]) -> None:
         self.route = order["route"]
         self.method = order["method"]
         self.path, _, self.query = order["path"].partition("?")
         self.headers = order["headers"]
         self.body = order["body"].encode("utf-8")
 
-    def environ(self, cookie: str) -> dict:
+    def environ(self, cookie: str) -> dict[str, Any]:
         """A fresh WSGI environ, as a server would make it."""
         environ = {
             **_SERVER,
@@ -58,7 +59,7 @@ class Call:
             environ["HTTP_COOKIE"] = cookie
         return environ
 
-    def scope(self, cookie: str) -> dict:
+    def scope(self, cookie: str) -> dict[str, Any]:
         """A fresh ASGI scope, as a server would make it."""
         headers = [(n.lower().encode(), v.encode()) for n, v in self.headers]
         if cookie:
@@ -89,7 +90,7 @@ class Jar:
 
     def __init__(self, *, kept: bool) -> None:
         self.kept = kept
-        self.cookies: dict = {}
+        self.cookies: dict[str, Any] = {}
 
     def take(self, value: str) -> None:
         """Keep what a Set-Cookie header says."""
@@ -102,11 +103,11 @@ class Jar:
         return "; ".join(f"{name}={value}" for name, value in self.cookies.items())
 
 
-def call_wsgi(app: object, call: Call, jar: Jar) -> int:
+def call_wsgi(app: Any, call: Call, jar: Jar) -> int:
     """Make one call, consume the body as a server must, return the status."""
-    answer: list = []
+    answer: list[Any] = []
 
-    def start_response(status: str, headers: list, exc_info: object = None) -> object:
+    def start_response(status: str, headers: list[Any], _exc_info: object = None) -> object:
         answer[:] = [status]
         for name, value in headers:
             if name.lower() == "set-cookie":
@@ -124,19 +125,19 @@ def call_wsgi(app: object, call: Call, jar: Jar) -> int:
     return int(answer[0][:3])
 
 
-async def call_asgi(app: object, call: Call, jar: Jar) -> int:
+async def call_asgi(app: Any, call: Call, jar: Jar) -> int:
     """Make one call and take every message of the answer, return the status."""
     status = 0
     given = False
 
-    async def receive() -> dict:
+    async def receive() -> dict[str, Any]:
         nonlocal given
         if given:
             return {"type": "http.disconnect"}
         given = True
         return {"type": "http.request", "body": call.body, "more_body": False}
 
-    async def send(message: dict) -> None:
+    async def send(message: dict[str, Any]) -> None:
         nonlocal status
         if message["type"] == "http.response.start":
             status = message["status"]
@@ -152,9 +153,9 @@ class Tally:
     """Calls, CPU and wall seconds, per route."""
 
     def __init__(self) -> None:
-        self.calls: dict = {}
-        self.cpu_ns: dict = {}
-        self.wall_ns: dict = {}
+        self.calls: dict[str, Any] = {}
+        self.cpu_ns: dict[str, Any] = {}
+        self.wall_ns: dict[str, Any] = {}
         self.refused = 0
 
     def add(self, route: str, cpu_ns: int, wall_ns: int, status: int) -> None:
@@ -164,7 +165,7 @@ class Tally:
         self.wall_ns[route] = self.wall_ns.get(route, 0) + wall_ns
         self.refused += status >= 400
 
-    def document(self, started: int, ended: int) -> dict:
+    def document(self, started: int, ended: int) -> dict[str, Any]:
         """What is printed: seconds, per route."""
         return {
             "calls": self.calls,
@@ -175,7 +176,7 @@ class Tally:
         }
 
 
-def measure_wsgi(app: object, calls: list, jar: Jar, seconds: float) -> Tally:
+def measure_wsgi(app: Any, calls: list[Any], jar: Jar, seconds: float) -> Tally:
     """Call the app in the order of the mix until the time is over."""
     tally = Tally()
     clock, cpu = time.perf_counter_ns, time.process_time_ns
@@ -190,7 +191,7 @@ def measure_wsgi(app: object, calls: list, jar: Jar, seconds: float) -> Tally:
                 return tally
 
 
-async def measure_asgi(app: object, calls: list, jar: Jar, seconds: float) -> Tally:
+async def measure_asgi(app: Any, calls: list[Any], jar: Jar, seconds: float) -> Tally:
     """The same for an ASGI app, one call at a time."""
     tally = Tally()
     clock, cpu = time.perf_counter_ns, time.process_time_ns
@@ -205,17 +206,17 @@ async def measure_asgi(app: object, calls: list, jar: Jar, seconds: float) -> Ta
                 return tally
 
 
-async def _with_lifespan(app: object, work: object) -> dict:
+async def _with_lifespan(app: Any, work: Any) -> dict[str, Any]:
     """Start the ASGI app up as a server would, do the work, shut it down."""
-    inbox: asyncio.Queue = asyncio.Queue()
-    outbox: asyncio.Queue = asyncio.Queue()
+    inbox: asyncio.Queue[Any] = asyncio.Queue()
+    outbox: asyncio.Queue[Any] = asyncio.Queue()
     await inbox.put({"type": "lifespan.startup"})
     scope = {"type": "lifespan", "asgi": {"version": "3.0"}, "state": {}}
     task = asyncio.ensure_future(app(scope, inbox.get, outbox.put))
     started = asyncio.ensure_future(outbox.get())
     # An app without lifespan support raises: then there is nothing to start.
     await asyncio.wait({task, started}, return_when=asyncio.FIRST_COMPLETED)
-    result = await work()
+    result: dict[str, Any] = await work()
     if not task.done():
         await inbox.put({"type": "lifespan.shutdown"})
         await asyncio.wait({task}, timeout=5.0)
@@ -224,10 +225,10 @@ async def _with_lifespan(app: object, work: object) -> dict:
     return result
 
 
-def load_app(target: str) -> object:
+def load_app(target: str) -> Any:
     """The app object that ``module:callable`` names."""
     module, _, attribute = target.partition(":")
-    found = importlib.import_module(module)
+    found: Any = importlib.import_module(module)
     for name in (attribute or "application").split("."):
         found = getattr(found, name)
     return found
@@ -241,7 +242,7 @@ def _await_start(folder: Path) -> None:
         time.sleep(0.002)
 
 
-def measure(order: dict, folder: Path) -> dict:
+def measure(order: dict[str, Any], folder: Path) -> dict[str, Any]:
     """Load the app, warm it, wait for the signal, measure."""
     calls = [Call(each) for each in order["calls"]]
     app = load_app(order["target"])
@@ -254,7 +255,7 @@ def measure(order: dict, folder: Path) -> dict:
         tally = measure_wsgi(app, calls, jar, seconds)
         return tally.document(started, time.monotonic_ns())
 
-    async def work() -> dict:
+    async def work() -> dict[str, Any]:
         await measure_asgi(app, calls, jar, warmup_s)
         _await_start(folder)
         began = time.monotonic_ns()

@@ -137,6 +137,7 @@ class Ceiling:
     """How far the stack is from what the machine could give for this app.
 
     ``call_cpu_s``: CPU of one call in process, database behind it included.
+    ``call_wall_s``: how long a lone caller waits for it.
     ``ideal_per_s``: cores / call_cpu_s. ``efficiency_ratio``: saturation over ideal.
     """
 

@@ -135,11 +135,12 @@ def _noise(found: Baseline) -> Iterator[str]:
         floor = "unbounded" if metric.floor_ratio is None else f"±{percent(metric.floor_ratio)}"
         rows.append((metric.metric, floor, percent(metric.sd_ratio), metric.verdict))
     yield from table(rows)
-    found_by = [
-        f"{percent(each.effect_ratio)} in {clock(each.budget_s)}"
-        for each in noise.detectable
-        if each.effect_ratio is not None
-    ]
+    found_by: list[str] = []
+    smallest = float("inf")
+    for each in noise.detectable:
+        if each.effect_ratio is not None and each.effect_ratio < smallest:
+            smallest = each.effect_ratio
+            found_by.append(f"{percent(smallest)} in {clock(each.budget_s)}")
     if found_by:
         yield f"  smallest effect an experiment would find here: {', '.join(found_by)} min"
     else:

@@ -45,19 +45,19 @@ def bounds(demands: Demands) -> tuple[Bound, ...]:
     A demand of 0 bounds nothing. Raises: AnalysisError if one is negative.
     """
     rows = (
-        ("cpu", demands.cores, demands.cpu_s, "{n:g} cores, {s:.2f} ms of CPU per request"),
-        ("workers", demands.workers, demands.held_s, "{n:g} workers, each held for {s:.2f} ms"),
+        ("cpu", demands.cores, demands.cpu_s, "{n:g} core{es}, {s:.2f} ms of CPU per request"),
+        ("workers", demands.workers, demands.held_s, "{n:g} worker{es}, held {s:.2f} ms for each request"),
         (
             "connections",
             demands.connections,
             demands.connection_s,
-            "{n:g} database connections, each held for {s:.2f} ms",
+            "{n:g} database connection{es}, held {s:.2f} ms for each request",
         ),
         (
             "gil",
             demands.processes,
             demands.gil_s,
-            "{n:g} processes, {s:.2f} ms under the interpreter lock",
+            "{n:g} interpreter{es}, {s:.2f} ms under its lock for each request",
         ),
         ("lock", 1, demands.lock_s, "{n:g} lock that all share, held for {s:.2f} ms"),
     )
@@ -72,7 +72,7 @@ def bounds(demands: Demands) -> tuple[Bound, ...]:
                 way_out="measure it again: a counter went backwards",
             )
         if each_s > 0:
-            text = because.format(n=count, s=each_s * 1e3)
+            text = because.format(n=count, es="" if count == 1 else "s", s=each_s * 1e3)
             found.append(Bound(name=name, limit_per_s=count / each_s, because=text))
     return tuple(sorted(found, key=lambda bound: bound.limit_per_s))
 

@@ -52,7 +52,7 @@ KNOWN = bounds(Demands(cores=2, cpu_s=0.005, workers=1, held_s=0.003))
 def test_the_bottleneck_is_the_bound_that_was_reached() -> None:
     sentence = bottleneck(320.0, KNOWN, idle_ratio=0.4, steal_ratio=0.0)
     assert sentence.startswith("The app server's workers are the limit")
-    assert "96% of the bound" in sentence
+    assert "96% of that bound" in sentence
     assert "40% of the CPU was idle" in sentence
     assert "stolen" not in sentence
 

@@ -262,7 +262,7 @@ def test_bounds_are_the_page_and_the_tightest_comes_first() -> None:
         "cpu": 500.0, "workers": 400.0, "connections": 2000.0, "gil": 250.0, "lock": 1000.0,
     }  # fmt: skip
     assert found[0].name == "gil"
-    assert found[0].because == "2 processes, 8.00 ms under the interpreter lock"
+    assert found[0].because == "2 interpreters, 8.00 ms under its lock for each request"
 
 
 def test_what_is_unknown_or_free_bounds_nothing() -> None:
