@@ -38,6 +38,8 @@ def command(study_file: Path | None, *, as_json: bool) -> None:
 
     study = _study(study_file)
     project = Path.cwd() if study is None else study.root
+    if sys.stderr.isatty():
+        click.echo("looking at this machine: a few seconds, please", err=True)
     programs = find_programs(LocalHost(), study)
     readings = take_readings(project=project, programs=programs)
     rows = examine(readings)
