@@ -15,7 +15,7 @@ import sys
 
 from ground import PAGE, STATIC, children_cpu_s, say, static_targets, wrk, wrk_cost_s
 
-from labcoat.load import Generator
+from labcoat.load import Generator, summarise
 from labcoat.model.load import ClosedLoop, Target, Window
 
 USERS = 32
@@ -28,6 +28,7 @@ def our_cost_s(generator: Generator, target: Target) -> tuple[float, int]:
     """CPU seconds of the worker per request, and how many requests."""
     plan, window = ClosedLoop(users=USERS), Window(measure_s=MEASURE_S)
     measured = generator.load(target, STATIC, plan, window, seed=1)
+    assert summarise(measured).errors == 0
     return measured.use.cpu_s / len(measured.records), len(measured.records)
 
 

@@ -42,7 +42,7 @@ http {{
   fastcgi_temp_path {root}/fastcgi;
   uwsgi_temp_path {root}/uwsgi;
   scgi_temp_path {root}/scgi;
-  server {{ listen {address} backlog=4096; root {root}; }}
+  server {{ listen {address} backlog=4096; location / {{ return 200 "{page}"; }} }}
 }}
 """
 
@@ -65,8 +65,8 @@ def static_targets(count: int = 1) -> Iterator[tuple[Target, ...]]:
         for index in range(count):
             root = sandbox.directory(f"nginx{index}")
             endpoint = sandbox.endpoint(Speaks.HTTP, unix=False, name=f"nginx{index}")
-            sandbox.write(root / "nginx.conf", _NGINX.format(root=root, address=endpoint.address))
-            sandbox.write(root / PAGE.lstrip("/"), "x" * PAGE_BYTES)
+            written = _NGINX.format(root=root, address=endpoint.address, page="x" * PAGE_BYTES)
+            sandbox.write(root / "nginx.conf", written)
             sandbox.start(
                 Launch(
                     name=f"nginx{index}",
