@@ -40,12 +40,12 @@ def command(study_file: Path | None, *, with_logs: bool, as_json: bool) -> None:
     kept = study.root / ".labcoat" / "logs"
     with Sandbox.open(host, keep_logs_in=kept) as sandbox, Rig(host, sandbox, study) as rig:
         standing = rig.boot("up")
-        if as_json:
-            print_document(document(standing, sandbox))
-            sys.stdout.flush()
-        else:
-            tell(standing, sandbox)
         try:
+            if as_json:
+                print_document(document(standing, sandbox))
+                sys.stdout.flush()
+            else:
+                tell(standing, sandbox)
             stand(standing, follow=with_logs, err=as_json)
         except KeyboardInterrupt:
             click.echo("taking it down", err=True)

@@ -13,14 +13,14 @@ import os
 import secrets
 import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import psycopg
 from psycopg import sql
 
 from labcoat.errors import HostError, StackError
-from labcoat.host.base import Completed, Host, Launch
+from labcoat.host.base import Completed, Host, Launch, Process
 from labcoat.host.sandbox import Sandbox
 from labcoat.model.stack import Endpoint, Speaks
 from labcoat.model.study import App
@@ -112,7 +112,8 @@ class Clusters:
         )  # fmt: skip
         sockets = self.sandbox.directory("template/s", unprivileged=True)
         listen = Endpoint(speaks=Speaks.POSTGRES, path=sockets / socket_name(DEFAULT_PORT))
-        process = self.sandbox.start(
+        process = start(
+            self.sandbox,
             Launch(
                 name="postgres (seeding)",
                 # Nobody mourns a template that a power cut broke: it is made again.
@@ -186,6 +187,22 @@ class Clusters:
                 shutil.rmtree(path, ignore_errors=True)
 
 
+def start(
+    sandbox: Sandbox, launch: Launch, *, ready: Callable[[Process], bool], timeout_s: float
+) -> Process:
+    """``Sandbox.start``, after which a process that never got ready is not the sandbox's any more.
+
+    So that a failed boot does not look like the death of what stands beside it.
+    """
+    before = list(sandbox.processes)
+    try:
+        return sandbox.start(launch, ready=ready, timeout_s=timeout_s)
+    except BaseException:
+        for process in [one for one in sandbox.processes if one not in before]:
+            sandbox.stop(process)
+        raise
+
+
 def create_database(listen: Endpoint) -> None:
     """The app's database. Raises: StackError."""
     try:
@@ -203,26 +220,29 @@ def reachable(located: Located, place: Callable[[], Path]) -> Located:
     """The installation where another user can start it.
 
     Wheels may lie below a home that is for its owner alone, and Postgres must not be root: then
-    the installation (programs, libraries, shared files) is linked or copied into the sandbox.
+    the installation (programs, libraries, shared files) is linked or copied into the sandbox, in
+    the same layout, since programs find their libraries from where they lie themselves.
     """
     program = Path(located.argv[0]).resolve()
     if os.geteuid() != 0 or all(parent.stat().st_mode & 0o001 for parent in program.parents):
         return located
+    root, package = program.parents[3], program.parents[2]
     target = place()
-    shutil.copytree(
-        program.parent.parent, target, copy_function=_link, symlinks=True, dirs_exist_ok=True
-    )
-    return Located(
-        name=located.name,
-        argv=(str(target / "bin" / program.name),),
-        version=located.version,
-        source=located.source,
-        build=located.build,
-    )
+    for folder in (program.parents[1], package.with_name(f"{package.name}.libs")):
+        if folder.is_dir():
+            shutil.copytree(
+                folder,
+                target / folder.relative_to(root),
+                copy_function=_link,
+                symlinks=True,
+                dirs_exist_ok=True,
+            )
+    return replace(located, argv=(str(target / program.relative_to(root)),))
 
 
 def _link(source: str, target: str) -> str:
     try:
+        Path(target).unlink(missing_ok=True)
         os.link(source, target)
     except OSError:
         shutil.copy2(source, target)

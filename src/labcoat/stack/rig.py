@@ -25,7 +25,7 @@ from labcoat.model.variant import ORIGIN, Variant
 from labcoat.stack import environment, probe
 from labcoat.stack.base import Component, Rendered, Wiring
 from labcoat.stack.binaries import PROGRAMS, Located, app_python, locate
-from labcoat.stack.cluster import Clusters, reachable
+from labcoat.stack.cluster import Clusters, reachable, start
 from labcoat.stack.components import DATABASES, WEB, adopt
 from labcoat.stack.limits import refuse_impossible
 from labcoat.stack.postgres import DEFAULT_PORT, data_directory, placeholders, socket_name
@@ -257,16 +257,18 @@ class Rig:
             path = wiring.directory / name
             self.sandbox.write(path, text, unprivileged=rendered.unprivileged)
         component.check(self.host, rendered, wiring)
-        process = self.sandbox.start(
-            Launch(
-                name=component.name,
-                argv=rendered.argv,
-                cwd=cwd,
-                log=wiring.directory / f"{component.name}.log",
-                env=wiring.env,
-                unprivileged=rendered.unprivileged,
-                stop_signal=rendered.stop_signal,
-            ),
+        launch = Launch(
+            name=component.name,
+            argv=rendered.argv,
+            cwd=cwd,
+            log=wiring.directory / f"{component.name}.log",
+            env=wiring.env,
+            unprivileged=rendered.unprivileged,
+            stop_signal=rendered.stop_signal,
+        )
+        process = start(
+            self.sandbox,
+            launch,
             ready=lambda process: component.ready(self.host, process, wiring),
             timeout_s=self.study.ready_timeout_s,
         )
