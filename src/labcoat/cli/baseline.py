@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import click
@@ -15,34 +15,38 @@ from labcoat.cli.options import json_option, open_study, print_document, study_o
 @click.option(
     "--epochs",
     type=click.IntRange(min=6, max=200),
-    default=6,
-    show_default=True,
-    help="Restarts of each arm in the A/A experiment; more find smaller noise.",
+    help="Restarts of each arm in the A/A experiment; more know the noise better.  [default: 6]",
 )
+@click.option("--quick", is_flag=True, help="Two minutes instead of four, and wider intervals.")
 @json_option
-def command(study_file: Path | None, epochs: int, *, as_json: bool) -> None:
+def command(study_file: Path | None, epochs: int | None, *, quick: bool, as_json: bool) -> None:
     """Measure the study's stack: noise, capacity, where the time goes, the ceiling.
 
     Starts the real stack in a sandbox, loads it on loopback, takes all of it down
-    again. About five minutes with the default; everything is kept in
+    again. About four minutes; everything is kept in
     .labcoat/journal.db beside the study file.
     """
     from labcoat.cli.live import LiveView
     from labcoat.host.local import LocalHost
     from labcoat.journal import Journal
-    from labcoat.lab.baseline import expected_s, measure_baseline
+    from labcoat.lab.baseline import measure_baseline
+    from labcoat.lab.pace import FULL, QUICK
+    from labcoat.lab.phases import sweep_levels
     from labcoat.load import Generator
     from labcoat.report.baseline import baseline_text
 
     study = open_study(study_file)
     host = LocalHost()
+    pace = QUICK if quick else FULL
+    if epochs is not None:
+        pace = replace(pace, epochs=epochs)
     with (
         Journal.open(study.root / ".labcoat" / "journal.db") as journal,
         Generator() as generator,
-        LiveView(total_s=expected_s(study, epochs)) as view,
+        LiveView(total_s=pace.total_s(len(sweep_levels(study.users)))) as view,
     ):
         found = measure_baseline(
-            study, host=host, journal=journal, generator=generator, tell=view, epochs=epochs
+            study, host=host, journal=journal, generator=generator, tell=view, pace=pace
         )
     if as_json:
         print_document(asdict(found))

@@ -11,10 +11,11 @@ from labcoat.errors import PreflightError
 from labcoat.lab.arms import boot, warm_up
 from labcoat.lab.blocks import UNSTOLEN, block_values
 from labcoat.lab.events import BlockVoided, PhaseFinished, PhaseStarted
+from labcoat.lab.pace import Pace
 from labcoat.lab.phases import tell_slice
 from labcoat.lab.schedule import PlannedBlock, redraw, schedule
 from labcoat.lab.validity import void_reason
-from labcoat.lab.workbench import Reading, Workbench, measure_slice, record_slice
+from labcoat.lab.workbench import Reading, Workbench, measure_slice
 from labcoat.model.experiment import Arm, Trial
 from labcoat.model.journal import ExperimentRecord
 from labcoat.model.load import ClosedLoop, Window
@@ -23,13 +24,9 @@ from labcoat.model.variant import ORIGIN
 from labcoat.stack.rig import Rig
 from labcoat.stack.standing import Standing
 
-BLOCKS_PER_EPOCH = 2
 SLOTS = ("a", "b")
-SLICE_S = 1.5
-DISCARD_S = 0.25
 VOIDS_RATIO = 0.5
 """More void blocks than this share of the good ones, and the machine is no laboratory."""
-RESTART_GUESS_S = 16.0
 
 
 @dataclass(slots=True, kw_only=True)
@@ -49,12 +46,7 @@ class AaOutcome:
     unsteady: int = 0
 
 
-def aa_expected_s(epochs: int) -> float:
-    """How long an A/A experiment should take on a quiet machine, in seconds."""
-    return epochs * (RESTART_GUESS_S + BLOCKS_PER_EPOCH * 4 * (SLICE_S + DISCARD_S))
-
-
-def measure_aa(bench: Workbench, rig: Rig, *, epochs: int) -> AaOutcome:
+def measure_aa(bench: Workbench, rig: Rig, pace: Pace) -> AaOutcome:
     """Boot the origin twice, compare it with itself, restart both, and again.
 
     Raises: PreflightError when too many blocks are void to call this a laboratory.
@@ -62,22 +54,25 @@ def measure_aa(bench: Workbench, rig: Rig, *, epochs: int) -> AaOutcome:
     experiment = bench.journal.begin_experiment(
         bench.study_id,
         kind="aa",
-        question={"epochs": epochs, "blocks_per_epoch": BLOCKS_PER_EPOCH},
+        question={"epochs": pace.epochs, "blocks_per_epoch": pace.blocks_per_epoch},
         baseline=ORIGIN,
         treatment=ORIGIN,
         seed=bench.study.seed,
     )
-    bench.tell(PhaseStarted(name="A/A", expected_s=aa_expected_s(epochs)))
+    bench.tell(PhaseStarted(name="A/A", expected_s=pace.aa_s))
     outcome = AaOutcome()
     for epoch in schedule(
-        bench.study.seed, epochs=epochs, blocks_per_epoch=BLOCKS_PER_EPOCH, slice_s=SLICE_S
+        bench.study.seed,
+        epochs=pace.epochs,
+        blocks_per_epoch=pace.blocks_per_epoch,
+        slice_s=pace.slice_s,
     ):
         started = time.monotonic()
         arms = _boot_both(bench, rig, epoch.first_slot, outcome)
         outcome.restart_s.append(time.monotonic() - started)
         outcome.epochs.append(
             [
-                _good_block(bench, arms, experiment, epoch.index, block, outcome, epochs)
+                _good_block(bench, arms, experiment, epoch.index, block, outcome, pace)
                 for block in epoch.blocks
             ]
         )
@@ -87,7 +82,8 @@ def measure_aa(bench: Workbench, rig: Rig, *, epochs: int) -> AaOutcome:
     bench.tell(
         PhaseFinished(
             name="A/A",
-            summary=f"{len(outcome.block_s)} blocks, {len(outcome.voids)} void, {epochs} restarts",
+            summary=f"{len(outcome.block_s)} blocks, {len(outcome.voids)} void,"
+            f" {pace.epochs} restarts",
         )
     )
     return outcome
@@ -100,16 +96,16 @@ def _good_block(
     epoch: int,
     block: PlannedBlock,
     outcome: AaOutcome,
-    epochs: int,
+    pace: Pace,
 ) -> Mapping[str, float]:
     """The log ratios of one block, drawn anew as long as it is void."""
     for attempt in count():
-        values = _measure_block(bench, arms, experiment, epoch, block, attempt, outcome)
+        values = _measure_block(bench, arms, experiment, epoch, block, attempt, outcome, pace)
         if values is not None:
             return values
-        if len(outcome.voids) > max(3.0, VOIDS_RATIO * epochs * BLOCKS_PER_EPOCH):
+        if len(outcome.voids) > max(3.0, VOIDS_RATIO * pace.epochs * pace.blocks_per_epoch):
             break
-        block = redraw(bench.study.seed, block, attempt=attempt + 1, slice_s=SLICE_S)
+        block = redraw(bench.study.seed, block, attempt=attempt + 1, slice_s=pace.slice_s)
     raise PreflightError(
         f"{len(outcome.voids)} blocks were void: this host cannot measure now",
         where=f"A/A of {bench.study.name}",
@@ -135,10 +131,11 @@ def _measure_block(
     block: PlannedBlock,
     attempt: int,
     outcome: AaOutcome,
+    pace: Pace,
 ) -> Mapping[str, float] | None:
     """One block: its log ratios, or None when a slice is void."""
     started = time.monotonic()
-    total_slices = experiment.question["epochs"] * BLOCKS_PER_EPOCH * len(block.slices)
+    total_slices = pace.epochs * pace.blocks_per_epoch * len(block.slices)
     drawn = bench.journal.record_block(
         experiment.id,
         block.index,
@@ -151,13 +148,6 @@ def _measure_block(
     good: list[tuple[tuple[int, Arm], Reading]] = []
     for position, each in enumerate(block.slices):
         standing = arms[each.arm]
-        reading = measure_slice(
-            bench,
-            standing,
-            ClosedLoop(users=bench.study.users),
-            Window(warmup_s=DISCARD_S, measure_s=each.measure_s),
-            seed=block.seed,
-        )
         trial = Trial(
             experiment=experiment.id,
             block=drawn.id,
@@ -166,7 +156,14 @@ def _measure_block(
             position=position,
             variant=standing.variant,
         )
-        record_slice(bench, trial, reading)
+        reading = measure_slice(
+            bench,
+            standing,
+            ClosedLoop(users=bench.study.users),
+            Window(warmup_s=pace.discard_s, measure_s=each.measure_s),
+            seed=block.seed,
+            trial=trial,
+        )
         reason = void_reason(reading)
         if reason is not None:
             outcome.voids.append(reason)

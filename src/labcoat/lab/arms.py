@@ -9,8 +9,7 @@ import numpy as np
 from labcoat.errors import NotReady
 from labcoat.lab.events import ComponentUp
 from labcoat.lab.steady import BINS, CAP_S, steadiness
-from labcoat.lab.validity import ERRORS
-from labcoat.lab.workbench import Reading, Workbench, measure_slice
+from labcoat.lab.workbench import ERRORS, Workbench, measure_slice
 from labcoat.model.load import ClosedLoop, Outcome, Window
 from labcoat.model.variant import ORIGIN, Variant
 from labcoat.stack.rig import Rig
@@ -58,21 +57,13 @@ def warm_up(bench: Workbench, standing: Standing) -> Warm:
             Window(measure_s=length_s),
             seed=bench.study.seed,
         )
-        rates = np.concatenate([rates, per_second(reading)])
+        unstolen = max(1e-9, 1 - reading.steal_ratio)
+        rates = np.concatenate([rates, reading.per_second / unstolen])
         spent_s += length_s
         found = steadiness(rates)
         if (found.is_steady and all_served(standing)) or spent_s >= CAP_S:
             return Warm(standing=standing, is_steady=found.is_steady, warmup_s=spent_s)
         length_s = 1.0
-
-
-def per_second(reading: Reading) -> np.ndarray:
-    """Requests answered in each whole second of a slice, corrected for steal."""
-    records = reading.measurement.records
-    whole = int(reading.measurement.window.measure_s)
-    done = records.done[records.status > 0]
-    counts = np.histogram(done, bins=whole, range=(0, whole * 1_000_000_000))[0]
-    return np.asarray(counts / max(1e-9, 1 - reading.steal_ratio), dtype=np.float64)
 
 
 def all_served(standing: Standing) -> bool:
@@ -106,22 +97,20 @@ def ask_each(bench: Workbench, standing: Standing) -> None:
         seed=bench.study.seed,
         workload=evenly,
     )
-    records = reading.measurement.records
-    wrong = np.isin(records.outcome, ERRORS)
-    if not len(records) or not wrong.any():
+    wrong = [
+        f"{route.name}: {errors} of {route.requests} requests ended wrongly"
+        f" ({', '.join(found.name.lower().replace('_', ' ') for found in route.outcomes)})"
+        for route in reading.summary.routes
+        if (errors := sum(route.outcomes.get(Outcome(each), 0) for each in ERRORS))
+    ]
+    if not wrong:
         return
-    said = []
-    for route in np.unique(records.route[wrong]):
-        rows = wrong & (records.route == route)
-        first = int(np.flatnonzero(rows)[0])
-        said.append(
-            f"{reading.measurement.routes[route]}: {rows.sum()} of"
-            f" {(records.route == route).sum()} wrong, status {records.status[first]}"
-            f" ({Outcome(records.outcome[first]).name.lower().replace('_', ' ')})"
-        )
+    statuses = ", ".join(
+        f"{status} {count} times" for status, count in reading.summary.statuses.items()
+    )
     raise NotReady(
         "the app answers wrongly",
         where=standing.target.url,
-        log=(*said, *server_layer(standing).process.tail()),
+        log=(*wrong, f"statuses: {statuses}", *server_layer(standing).process.tail()),
         way_out="mend the app or the workload's `expect` until every route answers as expected",
     )

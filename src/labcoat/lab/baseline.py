@@ -18,33 +18,20 @@ from datetime import UTC, datetime
 from labcoat.host.base import Host
 from labcoat.host.sandbox import Sandbox
 from labcoat.journal import Journal
-from labcoat.lab.aa import aa_expected_s, measure_aa
+from labcoat.lab.aa import measure_aa
 from labcoat.lab.arms import ask_each, boot, warm_up
 from labcoat.lab.ceiling import CallCost, measure_calls
 from labcoat.lab.events import Listener, PhaseFinished, PhaseStarted
 from labcoat.lab.findings import Gathered, compose
 from labcoat.lab.headroom import measure_headroom
-from labcoat.lab.phases import (
-    ACCOUNT_SLICES,
-    ACCOUNT_WINDOW,
-    OPEN_WINDOW,
-    SWEEP_ROUNDS,
-    SWEEP_WINDOW,
-    account,
-    mean_rate,
-    open_loop,
-    sweep,
-    sweep_levels,
-)
+from labcoat.lab.pace import FULL, Pace
+from labcoat.lab.phases import account, mean_rate, open_loop, sweep
 from labcoat.lab.workbench import Workbench
 from labcoat.load.base import LoadGenerator
 from labcoat.model.baseline import Baseline
 from labcoat.model.study import Study
 from labcoat.stack.rig import Rig
 from labcoat.stack.standing import Standing
-
-EPOCHS = 6
-CALL_S = 4.0
 
 
 def measure_baseline(
@@ -54,11 +41,10 @@ def measure_baseline(
     journal: Journal,
     generator: LoadGenerator,
     tell: Listener,
-    epochs: int = EPOCHS,
+    pace: Pace = FULL,
 ) -> Baseline:
     """Start the study's stack, measure it, take it down, journal what was found.
 
-    ``epochs``: restarts of each arm in the A/A experiment, at least six.
     Raises: StackError, LoadError, PreflightError; what was measured stays in the journal.
     """
     started = time.monotonic()
@@ -77,22 +63,14 @@ def measure_baseline(
         logs = study.root / ".labcoat" / "logs"
         sandbox = open_things.enter_context(Sandbox.open(host, keep_logs_in=logs))
         rig = open_things.enter_context(Rig(host, sandbox, study))
-        gathered = _gather(bench, rig, sandbox, epochs)
+        gathered = _gather(bench, rig, sandbox, pace)
         elapsed_s = time.monotonic() - started
-    found = compose(study, record.id, gathered, at=at, elapsed_s=elapsed_s)
+    found = compose(study, record.id, gathered, pace, at=at, elapsed_s=elapsed_s)
     journal.record_finding(record.id, "baseline", asdict(found))
     return found
 
 
-def expected_s(study: Study, epochs: int = EPOCHS) -> float:
-    """How long a baseline should take on a quiet machine, in seconds."""
-    levels = len(sweep_levels(study.users))
-    sweep_s = SWEEP_ROUNDS * levels * (SWEEP_WINDOW.warmup_s + SWEEP_WINDOW.measure_s)
-    windows_s = ACCOUNT_SLICES * ACCOUNT_WINDOW.measure_s + OPEN_WINDOW.measure_s
-    return 40.0 + sweep_s + windows_s + aa_expected_s(epochs)
-
-
-def _gather(bench: Workbench, rig: Rig, sandbox: Sandbox, epochs: int) -> Gathered:
+def _gather(bench: Workbench, rig: Rig, sandbox: Sandbox, pace: Pace) -> Gathered:
     """Every phase in its order."""
     headroom_per_s = measure_headroom(bench, sandbox)
     bench.tell(PhaseStarted(name="boot", expected_s=10.0))
@@ -100,17 +78,17 @@ def _gather(bench: Workbench, rig: Rig, sandbox: Sandbox, epochs: int) -> Gather
     ask_each(bench, standing)
     bench.tell(PhaseFinished(name="boot", summary=f"serving at {standing.target.url}"))
     warm = warm_up(bench, standing)
-    swept = sweep(bench, standing)
+    swept = sweep(bench, standing, pace)
     bench.generator.forget(standing.target)
     rig.stop(standing)
-    outcome = measure_aa(bench, rig, epochs=epochs)
+    outcome = measure_aa(bench, rig, pace)
     standing = boot(bench, rig, "a")
     warm_again = warm_up(bench, standing)
-    accounted, saturated = account(bench, standing)
+    accounted, saturated = account(bench, standing, pace)
     explained = standing.explain()
     rate_per_s = mean_rate([reading for _, reading in outcome.readings])
-    answered = open_loop(bench, standing, rate_per_s)
-    alone, together = _calls(bench, sandbox, standing)
+    answered = open_loop(bench, standing, rate_per_s, pace)
+    alone, together = _calls(bench, sandbox, standing, pace.call_s)
     return Gathered(
         standing=standing,
         steady=warm.is_steady and warm_again.is_steady and outcome.unsteady == 0,
@@ -126,18 +104,20 @@ def _gather(bench: Workbench, rig: Rig, sandbox: Sandbox, epochs: int) -> Gather
     )
 
 
-def _calls(bench: Workbench, sandbox: Sandbox, standing: Standing) -> tuple[CallCost, CallCost]:
+def _calls(
+    bench: Workbench, sandbox: Sandbox, standing: Standing, call_s: float
+) -> tuple[CallCost, CallCost]:
     """The app without its server, against the same database: one caller alone, then one on
     each CPU at once.
 
     Alone, a call takes the least time: that bounds what a worker can do. All at once, it
     costs what the machine's cores must give for it when they are all busy.
     """
-    bench.tell(PhaseStarted(name="ceiling", expected_s=2 * CALL_S + 4.0))
+    bench.tell(PhaseStarted(name="ceiling", expected_s=2 * call_s + 4.0))
     database = next((each.process for each in standing.layers if each.name == "postgres"), None)
     cpus = sorted(os.sched_getaffinity(0))
     alone, together = (
-        measure_calls(sandbox, bench.study, standing.app_env, database, cpus=group, seconds=CALL_S)
+        measure_calls(sandbox, bench.study, standing.app_env, database, cpus=group, seconds=call_s)
         for group in (cpus[:1], cpus)
     )
     bench.tell(

@@ -8,15 +8,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from labcoat.lab.aa import BLOCKS_PER_EPOCH, SLICE_S, AaOutcome
+from labcoat.lab.aa import AaOutcome
 from labcoat.lab.arms import SERVER_NAMES
 from labcoat.lab.attribution import Account, bottleneck, waterfall
 from labcoat.lab.blocks import block_sample, epoch_sample
 from labcoat.lab.ceiling import CallCost
+from labcoat.lab.pace import Pace
 from labcoat.lab.phases import OPEN_SHARE
-from labcoat.lab.validity import errors_of
-from labcoat.lab.workbench import Reading
-from labcoat.load.summary import latencies_s
+from labcoat.lab.workbench import ERRORS, Reading
 from labcoat.model.baseline import (
     SCHEMA,
     Baseline,
@@ -35,7 +34,7 @@ from labcoat.model.baseline import (
     SweepPoint,
     Waterfall,
 )
-from labcoat.model.load import OpenLoop
+from labcoat.model.load import OpenLoop, Outcome
 from labcoat.model.metric import CPU_PER_REQUEST, THROUGHPUT, Metric
 from labcoat.model.stats import LabWarning
 from labcoat.model.study import Study
@@ -70,7 +69,7 @@ class Gathered:
 
 
 def compose(
-    study: Study, study_id: str, gathered: Gathered, *, at: str, elapsed_s: float
+    study: Study, study_id: str, gathered: Gathered, pace: Pace, *, at: str, elapsed_s: float
 ) -> Baseline:
     """The document of the baseline."""
     server = next(layer.name for layer in gathered.standing.layers if layer.name in SERVER_NAMES)
@@ -83,7 +82,7 @@ def compose(
     )
     fall = waterfall(gathered.account, server=server, call_app_cpu_s=gathered.calls.app_cpu_s)
     ceiling, more = _ceiling(gathered, server, throughput_per_s)
-    noise = _noise(gathered.aa, study)
+    noise = _noise(gathered.aa, study, pace)
     headroom_ratio = (
         None if gathered.headroom_per_s is None else gathered.headroom_per_s / throughput_per_s
     )
@@ -119,7 +118,12 @@ def compose(
 
 def _latency(readings: Iterable[Reading], *, route: int | None = None) -> Latency:
     """Percentiles over all measured requests of several slices, merged."""
-    values = np.concatenate([latencies_s(reading.measurement, route=route) for reading in readings])
+    values = np.concatenate(
+        [
+            reading.latencies_s if route is None else reading.latencies_s[reading.routes == route]
+            for reading in readings
+        ]
+    )
     if not values.size:
         return Latency(count=0, p50_s=0, p90_s=0, p95_s=0, p99_s=0, p999_s=0, max_s=0)
     p50, p90, p95, p99, p999 = np.quantile(
@@ -159,19 +163,18 @@ def _saturation(study: Study, gathered: Gathered) -> Saturation:
     for index, request in enumerate(study.workload.requests):
         latency = _latency(readings, route=index)
         call = calls.get(request.name)
-        received = np.concatenate(
-            [
-                reading.measurement.records.received[reading.measurement.records.route == index]
-                for reading in readings
-            ]
-        )
+        parts = [reading.summary.routes[index] for reading in readings]
+        answered = sum(part.outcomes.get(Outcome.OK, 0) for part in parts)
+        received = sum(part.received_bytes for part in parts)
         routes.append(
             RouteFinding(
                 name=request.name,
                 share_ratio=request.weight / total,
                 latency=latency,
-                errors=sum(errors_of(reading, route=index) for reading in readings),
-                mean_bytes=float(received.mean()) if received.size else 0.0,
+                errors=sum(
+                    part.outcomes.get(Outcome(each), 0) for part in parts for each in ERRORS
+                ),
+                mean_bytes=received / answered if answered else 0.0,
                 call_cpu_s=None if call is None else call.cpu_s,
                 call_wall_s=None if call is None else call.wall_s,
             )
@@ -180,13 +183,13 @@ def _saturation(study: Study, gathered: Gathered) -> Saturation:
         users=study.users,
         throughput_per_s=_estimate([float(np.mean(each)) for each in instances.values()]),
         latency=_latency(readings),
-        errors=sum(errors_of(reading) for reading in readings),
+        errors=sum(reading.errors for reading in readings),
         routes=tuple(routes),
     )
 
 
 def _responsiveness(reading: Reading) -> Responsiveness:
-    plan = reading.measurement.plan
+    plan = reading.plan
     assert isinstance(plan, OpenLoop)
     summary = reading.summary
     return Responsiveness(
@@ -194,7 +197,7 @@ def _responsiveness(reading: Reading) -> Responsiveness:
         share_ratio=OPEN_SHARE,
         achieved_ratio=summary.throughput_per_s / plan.rate_per_s,
         latency=_latency([reading]),
-        errors=errors_of(reading),
+        errors=reading.errors,
         send_lag_p99_s=summary.send_lag_p99_s,
     )
 
@@ -277,7 +280,7 @@ def _ceiling(
     )
 
 
-def _noise(aa: AaOutcome, study: Study) -> Noise:
+def _noise(aa: AaOutcome, study: Study, pace: Pace) -> Noise:
     """The noise floor of each metric, and what a time budget would find."""
     block_s = float(np.mean(aa.block_s))
     restart_s = float(np.mean(aa.restart_s))
@@ -285,7 +288,7 @@ def _noise(aa: AaOutcome, study: Study) -> Noise:
     components = variance_components(epochs)
     of_points = epoch_sample(THROUGHPUT.name, aa.epochs)
     sd = float(of_points.log_ratios.std(ddof=1))
-    costs = Costs(block_s=block_s, restart_s=restart_s, blocks_per_epoch=BLOCKS_PER_EPOCH)
+    costs = Costs(block_s=block_s, restart_s=restart_s, blocks_per_epoch=pace.blocks_per_epoch)
     found: list[Detectable] = [
         detectable(sd=sd, costs=costs, budget_s=budget_s) for budget_s in BUDGETS_S
     ]
@@ -293,7 +296,7 @@ def _noise(aa: AaOutcome, study: Study) -> Noise:
         epochs=len(aa.epochs),
         blocks=sum(len(epoch) for epoch in aa.epochs),
         voids=len(aa.voids),
-        slice_s=SLICE_S,
+        slice_s=pace.slice_s,
         block_s=block_s,
         restart_s=restart_s,
         blocks_per_restart=blocks_per_restart(components, restart_s=restart_s, block_s=block_s),

@@ -10,16 +10,12 @@ import numpy as np
 from labcoat.host.census import spent, take_census
 from labcoat.lab.attribution import Account
 from labcoat.lab.events import PhaseFinished, PhaseStarted, SliceMeasured
-from labcoat.lab.workbench import Reading, Workbench, measure_slice, own_cpu_s, record_slice
+from labcoat.lab.pace import Pace
+from labcoat.lab.workbench import Reading, Workbench, measure_slice, own_cpu_s
 from labcoat.model.experiment import Arm, Trial
 from labcoat.model.load import Arrivals, ClosedLoop, OpenLoop, Plan, Window
 from labcoat.stack.standing import Standing
 
-SWEEP_ROUNDS = 3
-SWEEP_WINDOW = Window(warmup_s=0.3, measure_s=1.2)
-ACCOUNT_WINDOW = Window(measure_s=5.0)
-ACCOUNT_SLICES = 3
-OPEN_WINDOW = Window(warmup_s=1.0, measure_s=15.0)
 OPEN_SHARE = 0.7
 
 
@@ -52,14 +48,14 @@ def load_phase(
     bench.tell(PhaseStarted(name=name, expected_s=each_s * len(plans)))
     readings = []
     for position, plan in enumerate(plans):
-        reading = measure_slice(bench, standing, plan, window, seed=bench.study.seed + position)
         trial = Trial(
             experiment=experiment.id,
             arm=Arm.BASELINE,
             position=position,
             variant=standing.variant,
         )
-        record_slice(bench, trial, reading)
+        seed = bench.study.seed + position
+        reading = measure_slice(bench, standing, plan, window, seed=seed, trial=trial)
         tell_slice(bench, name, position + 1, len(plans), reading)
         readings.append(reading)
     return readings
@@ -79,16 +75,16 @@ def tell_slice(bench: Workbench, phase: str, done: int, total: int, reading: Rea
     )
 
 
-def sweep(bench: Workbench, standing: Standing) -> dict[int, list[Reading]]:
+def sweep(bench: Workbench, standing: Standing, pace: Pace) -> dict[int, list[Reading]]:
     """Throughput at each number of users, in rounds of random order.
 
     Every round visits every level once, so that drift over the sweep spreads over all.
     """
     levels = sweep_levels(bench.study.users)
     coin = random.Random(f"{bench.study.seed}/sweep")
-    order = [users for _ in range(SWEEP_ROUNDS) for users in coin.sample(levels, len(levels))]
+    order = [users for _ in range(pace.sweep_rounds) for users in coin.sample(levels, len(levels))]
     plans = [ClosedLoop(users=users) for users in order]
-    readings = load_phase(bench, standing, "sweep", plans, SWEEP_WINDOW)
+    readings = load_phase(bench, standing, "sweep", plans, pace.sweep)
     found: dict[int, list[Reading]] = {users: [] for users in levels}
     for users, reading in zip(order, readings, strict=True):
         found[users].append(reading)
@@ -101,17 +97,17 @@ def sweep(bench: Workbench, standing: Standing) -> dict[int, list[Reading]]:
     return found
 
 
-def account(bench: Workbench, standing: Standing) -> tuple[Account, list[Reading]]:
+def account(bench: Workbench, standing: Standing, pace: Pace) -> tuple[Account, list[Reading]]:
     """Saturate the stack and account for every core second meanwhile."""
     before, own_before_s = take_census(), own_cpu_s()
     host_before, layers_before = bench.host.counters(), standing.counters()
-    plans = [ClosedLoop(users=bench.study.users)] * ACCOUNT_SLICES
-    readings = load_phase(bench, standing, "account", plans, ACCOUNT_WINDOW)
+    plans = [ClosedLoop(users=bench.study.users)] * pace.account_slices
+    readings = load_phase(bench, standing, "account", plans, pace.account)
     layers_after, host_after = standing.counters(), bench.host.counters()
     bench.tell(PhaseFinished(name="account", summary=f"{mean_rate(readings):,.0f} req/s"))
     lab_s, whole = own_cpu_s() - own_before_s, spent(before, take_census())
     layers = {name: layers_after[name].cpu_s - was.cpu_s for name, was in layers_before.items()}
-    generator_s = sum(reading.measurement.use.cpu_s for reading in readings)
+    generator_s = sum(reading.generator_cpu_s for reading in readings)
     # The generator's own CPU is read inside its process, as part of each slice.
     attributed_s = sum(layers.values()) + generator_s + lab_s
     return (
@@ -134,14 +130,14 @@ def account(bench: Workbench, standing: Standing) -> tuple[Account, list[Reading
     )
 
 
-def open_loop(bench: Workbench, standing: Standing, saturation_per_s: float) -> Reading:
+def open_loop(bench: Workbench, standing: Standing, saturation_per_s: float, pace: Pace) -> Reading:
     """Latency at 70 % of saturation, Poisson arrivals, from the intended start."""
     plan = OpenLoop(
         rate_per_s=max(1.0, OPEN_SHARE * saturation_per_s),
         arrivals=Arrivals.POISSON,
         connections=max(64, 8 * bench.study.users),
     )
-    (reading,) = load_phase(bench, standing, "open loop", [plan], OPEN_WINDOW)
+    (reading,) = load_phase(bench, standing, "open loop", [plan], pace.open_loop)
     latency = reading.summary.latency
     bench.tell(
         PhaseFinished(

@@ -2,22 +2,9 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from labcoat.lab.workbench import Reading
-from labcoat.model.load import Outcome
 
 STEAL_CAP_RATIO = 0.5
-ERRORS = tuple(int(each) for each in Outcome if each not in (Outcome.OK, Outcome.UNFINISHED))
-
-
-def errors_of(reading: Reading, *, route: int | None = None) -> int:
-    """Requests of a slice that ended wrongly, of all routes or of one."""
-    records = reading.measurement.records
-    wrong = np.isin(records.outcome, ERRORS)
-    if route is not None:
-        wrong &= records.route == route
-    return int(wrong.sum())
 
 
 def void_reason(reading: Reading, *, allowed_error_ratio: float = 0.0) -> str | None:
@@ -26,7 +13,7 @@ def void_reason(reading: Reading, *, allowed_error_ratio: float = 0.0) -> str | 
     ``allowed_error_ratio``: the share of errors that the baseline itself has.
     A dead worker or component is not seen here: it raises Died where it is noticed.
     """
-    usage, errors = reading.usage, errors_of(reading)
+    usage, errors = reading.usage, reading.errors
     if errors > allowed_error_ratio * max(reading.answered, 1):
         return f"{errors} errors"
     if usage.host_after.throttled_n > usage.host_before.throttled_n:

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import os
-import time
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
 
 from labcoat.host.base import Host
 from labcoat.journal import Journal
 from labcoat.lab.events import Listener
 from labcoat.load.base import LoadGenerator
 from labcoat.load.honesty import Honesty, judge
-from labcoat.load.summary import Summary, summarise
+from labcoat.load.summary import Summary, is_counted, latencies_s, summarise
 from labcoat.model.experiment import Trial, Usage
-from labcoat.model.load import Measurement, Plan, Window
+from labcoat.model.load import Measurement, Outcome, Plan, Window
 from labcoat.model.study import Study
 from labcoat.model.workload import Workload
 from labcoat.stack.standing import Standing
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,23 +36,50 @@ class Workbench:
     tell: Listener
 
 
+ERRORS = tuple(int(each) for each in Outcome if each not in (Outcome.OK, Outcome.UNFINISHED))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """One slice: raw records, what every layer used meanwhile, and what they say.
+    """One slice, as small as it can be kept: the raw records are in the journal.
 
-    ``usage`` spans the whole slice, warm-up included, as ``answered`` does: the
-    requests that were answered from first to last.
+    ``usage`` spans the whole slice, warm-up included, as ``answered``, ``errors`` and
+    ``per_second`` do: requests answered, ended wrongly, and answered in each whole
+    second. ``latencies_s``, ``routes``: of the measured part, float32 and int16 ``(n,)``,
+    as ``load.summary`` counts latencies.
     """
 
-    measurement: Measurement
+    plan: Plan
     usage: Usage
     summary: Summary
     honesty: Honesty
+    generator_cpu_s: float
+    answered: int
+    errors: int
+    per_second: npt.NDArray[np.int64]
+    latencies_s: npt.NDArray[np.float32]
+    routes: npt.NDArray[np.int16]
 
-    @property
-    def answered(self) -> int:
-        """Requests answered in the whole slice, warm-up included."""
-        return int((self.measurement.records.status > 0).sum())
+    @classmethod
+    def of(cls, measurement: Measurement, usage: Usage) -> Reading:
+        """What is kept of a slice."""
+        records, window = measurement.records, measurement.window
+        answered = records.status > 0
+        seconds = max(1, int(window.warmup_s + window.measure_s))
+        done = records.done[answered]
+        counts, _ = np.histogram(done, bins=seconds, range=(0, seconds * 1_000_000_000))
+        return cls(
+            plan=measurement.plan,
+            usage=usage,
+            summary=summarise(measurement),
+            honesty=judge(measurement, host_before=usage.host_before, host_after=usage.host_after),
+            generator_cpu_s=measurement.use.cpu_s,
+            answered=int(answered.sum()),
+            errors=int(np.isin(records.outcome, ERRORS).sum()),
+            per_second=counts.astype(np.int64),
+            latencies_s=latencies_s(measurement).astype(np.float32),
+            routes=records.route[is_counted(measurement)],
+        )
 
     @property
     def wall_s(self) -> float:
@@ -85,10 +117,13 @@ def measure_slice(
     window: Window,
     *,
     seed: int,
+    trial: Trial | None = None,
     workload: Workload | None = None,
 ) -> Reading:
     """Load one arm for one window, with a reading of everything before and after.
 
+    ``trial``: its place in an experiment; committed with its raw records before anything
+    is read from them. None for what is no evidence (warm-ups, a first look).
     ``workload``: instead of the study's.
     Raises: Died if a component is gone before or after; LoadError if nothing was sent.
     """
@@ -110,25 +145,12 @@ def measure_slice(
         layers_before=layers_before,
         layers_after=layers_after,
     )
-    return Reading(
-        measurement=measurement,
-        usage=usage,
-        summary=summarise(measurement),
-        honesty=judge(measurement, host_before=host_before, host_after=host_after),
-    )
-
-
-def record_slice(bench: Workbench, trial: Trial, reading: Reading) -> None:
-    """Commit a slice to the journal, before anything reads it."""
-    bench.journal.record_trial(trial, reading.measurement, reading.usage)
+    if trial is not None:
+        bench.journal.record_trial(trial, measurement, usage)
+    return Reading.of(measurement, usage)
 
 
 def own_cpu_s() -> float:
     """CPU seconds of labcoat's own process so far, all threads."""
     times = os.times()
     return times.user + times.system
-
-
-def now_s() -> float:
-    """Seconds on the monotonic clock."""
-    return time.monotonic()

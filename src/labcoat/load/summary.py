@@ -114,6 +114,15 @@ def is_measured(measurement: Measurement) -> npt.NDArray[np.bool_]:
     return (intended >= begin) & (intended < end)
 
 
+def is_counted(measurement: Measurement) -> npt.NDArray[np.bool_]:
+    """Which rows have a latency that counts, shape ``(n,)``; see ``latencies_s``."""
+    outcome = measurement.records.outcome
+    counted = np.isin(outcome, (int(Outcome.OK), int(Outcome.TIMEOUT)))
+    if isinstance(measurement.plan, OpenLoop):
+        counted |= outcome == IN_FLIGHT_AT_END
+    return is_measured(measurement) & counted
+
+
 def latencies_s(measurement: Measurement, *, route: int | None = None) -> npt.NDArray[np.float64]:
     """Latencies of the measured part, seconds, from the intended start; order of records.
 
@@ -123,11 +132,7 @@ def latencies_s(measurement: Measurement, *, route: int | None = None) -> npt.ND
     Other errors are left out: a fast error is no fast answer.
     """
     records = measurement.records
-    counted = is_measured(measurement) & np.isin(
-        records.outcome, (int(Outcome.OK), int(Outcome.TIMEOUT))
-    )
-    if isinstance(measurement.plan, OpenLoop):
-        counted |= is_measured(measurement) & (records.outcome == IN_FLIGHT_AT_END)
+    counted = is_counted(measurement)
     if route is not None:
         counted &= records.route == route
     _, end = bounds_ns(measurement)
