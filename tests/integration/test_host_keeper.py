@@ -317,5 +317,7 @@ def test_a_missing_folder_is_named(host: LocalHost, tmp_path: Path) -> None:
 def test_a_component_starts_with_no_signal_ignored_or_blocked(host: LocalHost) -> None:
     shown = host.run(("/bin/sh", "-c", "cat /proc/self/status"), timeout_s=PATIENCE_S).stdout
     fields = dict(line.split(":\t", 1) for line in shown.splitlines() if ":\t" in line)
-    assert int(fields["SigIgn"], 16) == 0
-    assert int(fields["SigBlk"], 16) == 0
+    # 32 and 33 are the C library's own; its posix_spawn (in make, say) leaves them ignored.
+    ours = ~(0b11 << 31)
+    assert int(fields["SigIgn"], 16) & ours == 0
+    assert int(fields["SigBlk"], 16) & ours == 0
