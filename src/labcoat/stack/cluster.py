@@ -105,9 +105,9 @@ class Clusters:
     def _seeded(self, folder: Path) -> None:
         """A cluster in ``folder``, seeded and shut down."""
         env = environment.base(self.app, folder)
-        data = folder / "data"
+        cluster = folder / "data"
         self._do(
-            f"{self.located.folder}/initdb", "-D", str(data), "-U", USER, "--auth=trust",
+            f"{self.located.folder}/initdb", "-D", str(cluster), "-U", USER, "--auth=trust",
             "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync", env=env, folder=folder,
         )  # fmt: skip
         sockets = self.sandbox.directory("template/s", unprivileged=True)
@@ -118,7 +118,7 @@ class Clusters:
                 name="postgres (seeding)",
                 # Nobody mourns a template that a power cut broke: it is made again.
                 argv=(
-                    *self.located.argv, "-D", str(data), "-c", "listen_addresses=",
+                    *self.located.argv, "-D", str(cluster), "-c", "listen_addresses=",
                     "-c", f"unix_socket_directories={sockets}", "-c", f"port={DEFAULT_PORT}",
                     "-c", "fsync=off", "-c", "max_wal_size=4GB",
                 ),
