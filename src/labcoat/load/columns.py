@@ -11,8 +11,8 @@ from labcoat.model.load import Records
 GROWTH = 1 << 16
 """Rows by which the columns grow: about a millisecond of work, once in a long while."""
 
-LIMIT = 10_000_000
-"""Most rows of one slice: about 400 MB."""
+LIMIT = 5_000_000
+"""Most rows of one slice: about 200 MB."""
 
 
 class Columns:

@@ -100,6 +100,15 @@ def judge(
             assert_never(measurement.plan)
     rows.append(_loop_lag(measurement, summary))
     rows.append(_cpu(measurement, target_cpu_s, has_own_cores=has_own_cores))
+    again = measurement.use.syn_retransmits
+    rows.append(
+        _counter(
+            "syn_retransmits",
+            again,
+            f"{again} connection requests had to be repeated",
+            "a listen queue overflowed or packets were lost; each costs a second",
+        )
+    )
     if headroom_ratio is not None:
         rows.append(_headroom(headroom_ratio))
     if host_before is not None and host_after is not None:
@@ -273,13 +282,6 @@ def _network(
         overflows,
         f"{overflows} connections found a listen queue full",
         "raise the server's backlog and net.core.somaxconn; each costs its client a second",
-    )
-    again = after.syn_retransmits - before.syn_retransmits
-    yield _counter(
-        "syn_retransmits",
-        again,
-        f"{again} connection requests had to be repeated",
-        "a listen queue overflowed or packets were lost; each costs a second",
     )
     ports = port_range[1] - port_range[0] + 1
     used = after.time_wait / ports

@@ -31,6 +31,7 @@ class Lane(asyncio.Protocol):
     """One user of a target, for as long as the generator knows the target.
 
     ``is_busy``: a request is in flight (or its connection is being opened).
+    ``is_parting``: the connection was ended by us, and the transport has not said so yet.
     The connection outlives slices; cookies do not. After an answer that ends the
     connection the lane is idle only once the transport has reported its end.
 
@@ -52,7 +53,6 @@ class Lane(asyncio.Protocol):
         "_head_bytes",
         "_intended",
         "_is_last",
-        "_is_parting",
         "_jar",
         "_known",
         "_partial",
@@ -61,6 +61,7 @@ class Lane(asyncio.Protocol):
         "_transport",
         "_wire",
         "is_busy",
+        "is_parting",
         "sent",
     )
 
@@ -73,7 +74,7 @@ class Lane(asyncio.Protocol):
         self._fd = -1
         self._answered = 0
         self._head_bytes = 0
-        self._is_parting = False
+        self.is_parting = False
         self._jar: dict[bytes, bytes] = {}
         self._head: Head | None = None
         self._body: Body | None = None
@@ -269,8 +270,9 @@ class Lane(asyncio.Protocol):
 
     def _part(self) -> None:
         """End the connection; idle once it has ended."""
-        self._is_parting = True
-        self._abort()
+        if self._transport is not None:
+            self.is_parting = True
+            self._abort()
 
     def _abort(self) -> None:
         if self._transport is not None:
@@ -281,8 +283,8 @@ class Lane(asyncio.Protocol):
         self._transport = None
         self._fd = -1
         current = self._slice
-        if self._is_parting:
-            self._is_parting = False
+        if self.is_parting:
+            self.is_parting = False
             if current is not None:
                 current.idle(self, monotonic_ns())
             return
@@ -338,5 +340,4 @@ class Lane(asyncio.Protocol):
         self._forget_answer()
         if self._dialling is not None:
             self._dialling.cancel()
-        if self._transport is not None:
-            self._part()
+        self._part()

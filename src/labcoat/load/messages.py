@@ -33,7 +33,7 @@ class Forget:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """A slice that is under way: seconds since its start, requests that ended, and failed."""
+    """A slice that is under way: seconds since its start, requests that ended."""
 
     elapsed_s: float
     ended: int

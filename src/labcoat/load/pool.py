@@ -54,10 +54,12 @@ class Pool:
         if self.keep_alive and isinstance(plan, ClosedLoop):
             missing = [lane for lane in self.lanes if not lane.is_connected]
             for first in range(0, len(missing), AT_ONCE):
-                await asyncio.wait(
-                    [lane.dial() for lane in missing[first : first + AT_ONCE]],
-                    timeout=min(timeout_s, CONNECT_S),
+                together = missing[first : first + AT_ONCE]
+                _, late = await asyncio.wait(
+                    [lane.dial() for lane in together], timeout=min(timeout_s, CONNECT_S)
                 )
+                if late:
+                    await self._close([lane for lane in together if not lane.is_connected])
         return tuple(self.lanes)
 
     async def _probe(self, timeout_s: float) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import resource
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from time import monotonic_ns
@@ -40,7 +41,7 @@ def cpu_s() -> float:
     return use.ru_utime + use.ru_stime
 
 
-class Slice:
+class Slice(ABC):
     """One slice: the requests, the columns, the clock, and what the lanes ask of it.
 
     A lane that is idle is given to ``idle``; what happens next is the plan's business
@@ -76,7 +77,7 @@ class Slice:
         self.started_ns = monotonic_ns()
         self._over_ns = self.started_ns + self._length_ns
         self._due_ns = self.started_ns
-        self._set_alarm(self.started_ns)
+        self._set_alarm()
         self.start()
         await asyncio.wait({self._drained})
         self._alarm.close()
@@ -84,14 +85,16 @@ class Slice:
         for lane in self._lanes:
             if lane.is_busy:
                 lane.close()
+        while any(lane.is_parting for lane in self._lanes):  # noqa: ASYNC110 ended by the loop
+            await asyncio.sleep(0)
 
+    @abstractmethod
     def start(self) -> None:
         """Send the first requests."""
-        raise NotImplementedError
 
+    @abstractmethod
     def idle(self, lane: Lane, now: int) -> None:
         """Take over a lane that has no request in flight any more."""
-        raise NotImplementedError
 
     def rest(self, lane: Lane) -> None:
         """Let a lane wait whose connection was refused, or refusals come in thousands."""
@@ -103,13 +106,17 @@ class Slice:
 
     # -- the clock ---------------------------------------------------------------------
 
-    def _set_alarm(self, now: int) -> None:
-        self._due_ns = min(max(self._due_ns + TICK_NS, now), max(self._over_ns, now))
+    def _set_alarm(self) -> None:
+        self._due_ns = min(self._due_ns + TICK_NS, self._over_ns)
         self._alarm.at(self._due_ns)
 
     def _tick(self) -> None:
         now = monotonic_ns()
         self.lags_ns.append(now - self._due_ns)
+        # Ticks that were missed were late too: leaving them out would hide a long pause.
+        while self._due_ns + TICK_NS <= min(now, self._over_ns):
+            self._due_ns += TICK_NS
+            self.lags_ns.append(now - self._due_ns)
         if now >= self._over_ns or self.columns.is_full:
             self._end(now)
             return
@@ -118,7 +125,7 @@ class Slice:
             self._sweep(now)
             if self.on_tick is not None:
                 self.on_tick()
-        self._set_alarm(now)
+        self._set_alarm()
 
     def _sweep(self, now: int) -> None:
         oldest = now - self._timeout_ns
@@ -146,6 +153,7 @@ class Slice:
         """How long it really lasted."""
         return self._over_ns - self.started_ns
 
+    @abstractmethod
     def leave_unsent(self) -> None:
         """Write the rows of requests that should have started and did not."""
 
@@ -186,6 +194,9 @@ class ClosedSlice(Slice):
             self._loop.call_later(self._think_s, self._thought, lane)
         else:
             lane.begin()
+
+    def leave_unsent(self) -> None:
+        """Nothing: a user who waits intends nothing meanwhile."""
 
     def _thought(self, lane: Lane) -> None:
         if not self.is_over:

@@ -19,6 +19,7 @@ from typing import assert_never
 import uvloop
 
 from labcoat.errors import LabcoatError, UsageError
+from labcoat.host.machine import read_host_counters
 from labcoat.load.binding import bind
 from labcoat.load.messages import Failure, Forget, Order, Progress
 from labcoat.load.pool import Pool
@@ -105,18 +106,20 @@ class Worker:
             lane.join(current)
         gc.collect()
         gc.freeze()
+        before = read_host_counters().syn_retransmits
         await current.play()
+        repeated = read_host_counters().syn_retransmits - before
         gc.unfreeze()
         for lane in lanes:
             lane.join(None)
-        return measurement(order, current)
+        return measurement(order, current, syn_retransmits=repeated)
 
     def _tell_progress(self, current: Slice) -> None:
         elapsed_ns = current.elapsed_ns()
         self._tell(Progress(elapsed_s=elapsed_ns / 1e9, ended=current.columns.count))
 
 
-def measurement(order: Order, played: Slice) -> Measurement:
+def measurement(order: Order, played: Slice, *, syn_retransmits: int) -> Measurement:
     """What a slice that has been played amounts to."""
     notes = []
     window = order.window
@@ -143,6 +146,7 @@ def measurement(order: Order, played: Slice) -> Measurement:
             cores=len(os.sched_getaffinity(0)),
             loop_lag_p99_s=lags[min(len(lags) - 1, len(lags) * 99 // 100)] / 1e9,
             connects=played.connects,
+            syn_retransmits=syn_retransmits,
         ),
         routes=order.workload.routes,
         notes=tuple(notes),
