@@ -79,7 +79,7 @@ def test_a_step_that_fails_leaves_no_trace_and_the_steps_before_it(
 
 
 @pytest.mark.parametrize("read_only", [False, True])
-def test_a_newer_journal_is_refused(where: Path | str, bound: Engines, read_only: bool) -> None:  # noqa: FBT001
+def test_a_newer_journal_is_refused(where: Path | str, bound: Engines, read_only: bool) -> None:
     Journal.open(where).close()
     migrate(bound.writing, Address.of(where), steps=(AT_2,), version=2)
     with pytest.raises(JournalError, match="newer labcoat") as caught:
@@ -101,7 +101,7 @@ def test_a_reader_refuses_an_older_journal(where: Path | str, bound: Engines) ->
 def test_the_database_of_another_program_is_left_alone(
     where: Path | str,
     bound: Engines,
-    read_only: bool,  # noqa: FBT001
+    read_only: bool,
 ) -> None:
     with bound.writing.begin() as connection:
         _execute(connection, "CREATE TABLE users (name TEXT)")
