@@ -285,7 +285,10 @@ def _noise(aa: AaOutcome, study: Study, pace: Pace) -> Noise:
     block_s = float(np.mean(aa.block_s))
     restart_s = float(np.mean(aa.restart_s))
     epochs = [[block[THROUGHPUT.name] for block in epoch] for epoch in aa.epochs]
-    components = variance_components(epochs)
+    advised = None
+    if pace.blocks_per_epoch > 1:
+        components = variance_components(epochs)
+        advised = blocks_per_restart(components, restart_s=restart_s, block_s=block_s)
     of_points = epoch_sample(THROUGHPUT.name, aa.epochs)
     sd = float(of_points.log_ratios.std(ddof=1))
     costs = Costs(block_s=block_s, restart_s=restart_s, blocks_per_epoch=pace.blocks_per_epoch)
@@ -299,7 +302,7 @@ def _noise(aa: AaOutcome, study: Study, pace: Pace) -> Noise:
         slice_s=pace.slice_s,
         block_s=block_s,
         restart_s=restart_s,
-        blocks_per_restart=blocks_per_restart(components, restart_s=restart_s, block_s=block_s),
+        blocks_per_restart=advised,
         steal_ratio=float(np.mean([reading.steal_ratio for _, reading in aa.readings])),
         metrics=tuple(_metric_noise(metric, aa, study) for metric in (THROUGHPUT, CPU_PER_REQUEST)),
         detectable=tuple(found),

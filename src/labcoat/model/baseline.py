@@ -178,7 +178,8 @@ class Detectable:
 class Noise:
     """The A/A experiment: two arms of the origin, side by side.
 
-    ``blocks_per_restart``: the number that buys the most precision per second here.
+    ``blocks_per_restart``: the number that buys the most precision per second here;
+    None where each epoch had only one.
     """
 
     epochs: int
@@ -187,7 +188,7 @@ class Noise:
     slice_s: float
     block_s: float
     restart_s: float
-    blocks_per_restart: int
+    blocks_per_restart: int | None
     steal_ratio: float
     metrics: tuple[MetricNoise, ...]
     detectable: tuple[Detectable, ...]

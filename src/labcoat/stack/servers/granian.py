@@ -84,6 +84,6 @@ class Granian:
         return host.answers(wiring.listen)
 
     def counters(self, host: Host, process: Process, wiring: Wiring) -> Mapping[str, float]:
-        """None."""
+        """``processes``: its workers, as the options say; a worker serves any number at once."""
         del host, process, wiring
-        return {}
+        return {"processes": float(dict(self.options).get("workers", 1))}

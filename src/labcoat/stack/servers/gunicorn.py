@@ -40,6 +40,9 @@ OUTSIDE: dict[str, language.Literal] = {
     "user": None,
 }
 
+BLOCKING = ("sync", "gthread", "gunicorn.workers.gthread.ThreadWorker")
+"""Worker classes that serve one request per thread."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gunicorn:
@@ -130,9 +133,17 @@ class Gunicorn:
         return host.answers(wiring.listen)
 
     def counters(self, host: Host, process: Process, wiring: Wiring) -> Mapping[str, float]:
-        """None: Gunicorn tells them over statsD only, which costs a packet per request."""
-        del host, process, wiring
-        return {}
+        """``processes``: workers, all that the master keeps; ``slots``: requests at once.
+
+        Read off the process tree: the rest Gunicorn tells over statsD only, which costs a
+        packet per request. No ``slots`` where a worker serves any number at once.
+        """
+        del host, wiring
+        workers = float(max(0, process.counters().processes - 1))
+        threads, kind = self._literal("threads") or 1, self._literal("worker_class") or "sync"
+        if kind not in BLOCKING or not isinstance(threads, int):
+            return {"processes": workers}
+        return {"processes": workers, "slots": workers * threads}
 
     def _literal(self, name: str) -> object:
         if name in dict(self.options):

@@ -158,6 +158,9 @@ class Uwsgi:
     def counters(self, host: Host, process: Process, wiring: Wiring) -> Mapping[str, float]:
         """The stats server: listen queue, busy workers, requests, exceptions, respawns.
 
+        ``processes``, ``processes_served``: workers, and those that have answered;
+        ``slots``: requests that they can serve at once (workers x threads).
+
         Empty without a master, which is who serves them.
         """
         del host, process
@@ -168,9 +171,10 @@ class Uwsgi:
         return {
             "listen_queue": float(stats.get("listen_queue", 0)),
             "listen_queue_errors": float(stats.get("listen_queue_errors", 0)),
-            "workers": float(len(workers)),
+            "processes": float(len(workers)),
+            "processes_served": float(sum(worker["requests"] > 0 for worker in workers)),
+            "slots": float(sum(len(worker.get("cores", "1")) for worker in workers)),
             "busy": float(sum(worker["status"].startswith("busy") for worker in workers)),
-            "workers_served": float(sum(worker["requests"] > 0 for worker in workers)),
             "requests": float(sum(worker["requests"] for worker in workers)),
             "exceptions": float(sum(worker["exceptions"] for worker in workers)),
             "harakiri": float(sum(worker["harakiri_count"] for worker in workers)),
