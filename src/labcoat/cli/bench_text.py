@@ -17,7 +17,7 @@ from labcoat.report.format import percent, rate, seconds, size, table
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from labcoat.load.honesty import Check, Honesty
+    from labcoat.load.honesty import HonestyCheck, Honesty
     from labcoat.load.messages import Progress
     from labcoat.model.load import Measurement, Plan
 
@@ -119,7 +119,7 @@ def _latency_lines(latency: Latency) -> list[str]:
     return table([(name, seconds(value)) for name, value in named])
 
 
-def _check_lines(row: Check) -> list[str]:
+def _check_lines(row: HonestyCheck) -> list[str]:
     mark = "✓" if row.passed else "✗" if row.voids else "!"
     lines = [f"  {mark} {row.explanation}"]
     if not row.passed:

@@ -37,7 +37,7 @@ PORT_RANGE = (32_768, 60_999)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Check:
+class HonestyCheck:
     """One row of the verdict.
 
     ``value`` against ``limit``, both in ``unit``. ``explanation``: what was found.
@@ -59,10 +59,10 @@ class Check:
 class Honesty:
     """Every check that applied to a slice."""
 
-    rows: tuple[Check, ...]
+    rows: tuple[HonestyCheck, ...]
 
     @property
-    def failed(self) -> tuple[Check, ...]:
+    def failed(self) -> tuple[HonestyCheck, ...]:
         """Checks that failed, those that only need telling included."""
         return tuple(row for row in self.rows if not row.passed)
 
@@ -90,7 +90,7 @@ def judge(
     ``has_own_cores``: the generator is pinned to cores that nobody else uses.
     """
     summary = summarise(measurement)
-    rows: list[Check] = []
+    rows: list[HonestyCheck] = []
     match measurement.plan:
         case ClosedLoop():
             rows.append(_little_closed(measurement, measurement.plan, summary))
@@ -116,7 +116,7 @@ def judge(
     return Honesty(rows=tuple(rows))
 
 
-def _little_closed(measurement: Measurement, plan: ClosedLoop, summary: Summary) -> Check:
+def _little_closed(measurement: Measurement, plan: ClosedLoop, summary: Summary) -> HonestyCheck:
     """|L - C'| / C' with L the mean in flight and C' = users R / (R + think time).
 
     The operational form of Little's law: without think time every user has a request in
@@ -128,7 +128,7 @@ def _little_closed(measurement: Measurement, plan: ClosedLoop, summary: Summary)
     value = abs(summary.mean_in_flight - expected) / expected if expected else 1.0
     edges = cycle_s / measurement.window.measure_s if plan.think_s else 0.0
     limit = max(CLOSED_IN_FLIGHT_RATIO, edges)
-    return Check(
+    return HonestyCheck(
         name="littles_law",
         value=value,
         limit=limit,
@@ -139,14 +139,14 @@ def _little_closed(measurement: Measurement, plan: ClosedLoop, summary: Summary)
     )
 
 
-def _open(measurement: Measurement, plan: OpenLoop, summary: Summary) -> Iterator[Check]:
+def _open(measurement: Measurement, plan: OpenLoop, summary: Summary) -> Iterator[HonestyCheck]:
     begin, end = bounds_ns(measurement)
     records = measurement.records
     rows = is_measured(measurement)
     offered = int(rows.sum())
     sent = int((rows & (records.sent >= 0) & (records.sent < end)).sum())
     achieved = sent / offered if offered else 0.0
-    yield Check(
+    yield HonestyCheck(
         name="achieved_ratio",
         value=achieved,
         limit=ACHIEVED_RATIO,
@@ -157,7 +157,7 @@ def _open(measurement: Measurement, plan: OpenLoop, summary: Summary) -> Iterato
     )
     waited = _found_none_free(measurement, plan)[rows]
     free = 1.0 - float(waited.mean()) if waited.size else 1.0
-    yield Check(
+    yield HonestyCheck(
         name="free_connections",
         value=free,
         limit=FREE_RATIO,
@@ -172,7 +172,7 @@ def _open(measurement: Measurement, plan: OpenLoop, summary: Summary) -> Iterato
     limit = SEND_LAG_S
     if summary.latency.n:
         limit = max(SEND_LAG_S, SEND_LAG_OF_P50 * summary.latency.p50_s)
-    yield Check(
+    yield HonestyCheck(
         name="send_lag_p99",
         value=lag,
         limit=limit,
@@ -184,13 +184,13 @@ def _open(measurement: Measurement, plan: OpenLoop, summary: Summary) -> Iterato
     yield _little_open(summary, offered, (end - begin) / 1e9)
 
 
-def _little_open(summary: Summary, offered: int, measured_s: float) -> Check:
+def _little_open(summary: Summary, offered: int, measured_s: float) -> HonestyCheck:
     """|L - lambda R| / (lambda R); at the edges of the window R / T of it may be missing."""
     mean_s = summary.latency.mean_s if summary.latency.n else 0.0
     expected = offered / measured_s * mean_s
     value = abs(summary.mean_in_flight - expected) / expected if expected else 1.0
     limit = max(OPEN_IN_FLIGHT_RATIO, mean_s / measured_s)
-    return Check(
+    return HonestyCheck(
         name="littles_law",
         value=value,
         limit=limit,
@@ -217,12 +217,12 @@ def _found_none_free(measurement: Measurement, plan: OpenLoop) -> npt.NDArray[np
     return np.asarray(in_flight >= plan.connections, dtype=np.bool_)
 
 
-def _loop_lag(measurement: Measurement, summary: Summary) -> Check:
+def _loop_lag(measurement: Measurement, summary: Summary) -> HonestyCheck:
     lag = measurement.use.loop_lag_p99_s
     limit = LOOP_LAG_S
     if summary.latency.n:
         limit = max(LOOP_LAG_S, SEND_LAG_OF_P50 * summary.latency.p50_s)
-    return Check(
+    return HonestyCheck(
         name="loop_lag_p99",
         value=lag,
         limit=limit,
@@ -234,7 +234,9 @@ def _loop_lag(measurement: Measurement, summary: Summary) -> Check:
     )
 
 
-def _cpu(measurement: Measurement, target_cpu_s: float | None, *, has_own_cores: bool) -> Check:
+def _cpu(
+    measurement: Measurement, target_cpu_s: float | None, *, has_own_cores: bool
+) -> HonestyCheck:
     """CPU seconds of the generator per second; its work is done by one thread."""
     cpu_s = measurement.use.cpu_s
     lasted_s = measurement.window.warmup_s + measurement.window.measure_s
@@ -249,7 +251,7 @@ def _cpu(measurement: Measurement, target_cpu_s: float | None, *, has_own_cores:
     if not has_own_cores and target_cpu_s:
         seen = target_cpu_s / (target_cpu_s + cpu_s)
         explanation += f"; where the CPU is the limit, a true gain shows as {seen:.0%} of it"
-    return Check(
+    return HonestyCheck(
         name="generator_cpu",
         value=value,
         limit=limit,
@@ -260,8 +262,8 @@ def _cpu(measurement: Measurement, target_cpu_s: float | None, *, has_own_cores:
     )
 
 
-def _headroom(ratio: float) -> Check:
-    return Check(
+def _headroom(ratio: float) -> HonestyCheck:
+    return HonestyCheck(
         name="headroom",
         value=ratio,
         limit=HEADROOM,
@@ -275,7 +277,7 @@ def _headroom(ratio: float) -> Check:
 
 def _network(
     before: HostCounters, after: HostCounters, port_range: tuple[int, int]
-) -> Iterator[Check]:
+) -> Iterator[HonestyCheck]:
     overflows = after.listen_overflows - before.listen_overflows
     yield _counter(
         "listen_overflows",
@@ -285,7 +287,7 @@ def _network(
     )
     ports = port_range[1] - port_range[0] + 1
     used = after.time_wait / ports
-    yield Check(
+    yield HonestyCheck(
         name="ports",
         value=used,
         limit=PORTS_RATIO,
@@ -297,9 +299,9 @@ def _network(
     )
 
 
-def _counter(name: str, value: int, explanation: str, remedy: str) -> Check:
+def _counter(name: str, value: int, explanation: str, remedy: str) -> HonestyCheck:
     """A counter that should not have moved; the stack's doing, so it voids nothing."""
-    return Check(
+    return HonestyCheck(
         name=name,
         value=float(value),
         limit=0.0,

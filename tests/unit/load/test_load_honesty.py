@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from labcoat.load import Honesty, judge
-from labcoat.load.honesty import Check
+from labcoat.load.honesty import HonestyCheck
 from labcoat.model.host import HostCounters
 from labcoat.model.load import (
     ClosedLoop,
@@ -51,7 +51,7 @@ def used(measurement: Measurement, **changes: float) -> Measurement:
     return replace(measurement, use=replace(measurement.use, **changes))  # type: ignore[arg-type]
 
 
-def row(verdict: Honesty, name: str) -> Check:
+def row(verdict: Honesty, name: str) -> HonestyCheck:
     (found,) = [each for each in verdict.rows if each.name == name]
     return found
 
