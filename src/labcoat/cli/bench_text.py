@@ -17,7 +17,7 @@ from labcoat.report.format import percent, rate, seconds, size, table
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from labcoat.load.honesty import HonestyCheck, Honesty
+    from labcoat.load.honesty import Honesty, HonestyCheck
     from labcoat.load.messages import Progress
     from labcoat.model.load import Measurement, Plan
 
