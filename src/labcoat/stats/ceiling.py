@@ -46,7 +46,12 @@ def bounds(demands: Demands) -> tuple[Bound, ...]:
     """
     rows = (
         ("cpu", demands.cores, demands.cpu_s, "{n:g} core{es}, {s:.2f} ms of CPU per request"),
-        ("workers", demands.workers, demands.held_s, "{n:g} worker{es}, held {s:.2f} ms for each request"),
+        (
+            "workers",
+            demands.workers,
+            demands.held_s,
+            "{n:g} worker{es}, held {s:.2f} ms for each request",
+        ),
         (
             "connections",
             demands.connections,

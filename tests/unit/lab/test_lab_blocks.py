@@ -16,7 +16,9 @@ positive = st.floats(1e-3, 1e6)
 four = st.tuples(positive, positive, positive, positive)
 
 
-def block(order: Order, values: tuple[float, ...], steal: float = 0.0):
+def block(
+    order: Order, values: tuple[float, ...], steal: float = 0.0
+) -> list[tuple[Arm, dict[str, float]]]:
     return [
         (arm, {"throughput": value, "unstolen": 1 - steal})
         for arm, value in zip(order.arms, values, strict=True)
@@ -71,4 +73,4 @@ def test_the_epoch_is_the_data_point() -> None:
 
 
 def test_every_arm_appears() -> None:
-    assert {arm for arm in Order.BAAB.arms} == set(Arm)
+    assert set(Order.BAAB.arms) == set(Arm)
