@@ -63,7 +63,7 @@ class UsageError(LabcoatError):
 
 
 class PreflightError(LabcoatError):
-    """This host cannot measure what was asked."""
+    """The host cannot measure what was asked."""
 
 
 class HostError(LabcoatError):

@@ -58,6 +58,7 @@ class Rig:
         self._facts: Facts | None = None
         self._paths: tuple[str, ...] | None = None
         self._shared: Layer | None = None
+        self._standing: list[Standing] = []
         self._booted = 0
 
     def __enter__(self) -> Self:
@@ -92,14 +93,18 @@ class Rig:
             # The logs stay: the sandbox keeps them for the reader when it goes.
             self._take_down(layers, keep_logs=True)
             raise
+        self._standing.append(standing)
         return standing
 
     def stop(self, standing: Standing) -> None:
         """Take down what the arm has of its own, front first; its folders go too."""
+        self._standing = [one for one in self._standing if one is not standing]
         self._take_down(list(reversed(standing.layers)))
 
     def close(self) -> None:
-        """Take down what is shared. Idempotent; the arms are the sandbox's to end."""
+        """Take down every arm, then what they share. Idempotent."""
+        while self._standing:
+            self.stop(self._standing[-1])
         shared, self._shared = self._shared, None
         if shared is not None:
             self._take_down([replace(shared, shared=False)])
