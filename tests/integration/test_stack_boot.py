@@ -418,6 +418,8 @@ def test_up_ends_when_a_component_dies(project: Path) -> None:
     _, errors = running.communicate(timeout=30)
     assert running.returncode == 1
     assert "gunicorn died" in errors
+    kept = next(word for word in errors.split() if word.endswith("gunicorn.log"))
+    assert "Listening at" in Path(kept).read_text()
     assert left(project / "b") == []
 
 

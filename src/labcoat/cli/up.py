@@ -11,6 +11,7 @@ from typing import IO, TYPE_CHECKING
 import click
 
 from labcoat.cli.options import json_option, open_study, print_document, study_option
+from labcoat.errors import Died
 
 if TYPE_CHECKING:
     from labcoat.host.sandbox import Sandbox
@@ -46,7 +47,7 @@ def command(study_file: Path | None, *, with_logs: bool, as_json: bool) -> None:
                 sys.stdout.flush()
             else:
                 tell(standing, sandbox)
-            stand(standing, follow=with_logs, err=as_json)
+            stand(standing, sandbox, follow=with_logs, err=as_json)
         except KeyboardInterrupt:
             click.echo("taking it down", err=True)
 
@@ -88,15 +89,20 @@ def tell(standing: Standing, sandbox: Sandbox) -> None:
             click.echo(f"  rewired  {note}")
 
 
-def stand(standing: Standing, *, follow: bool, err: bool) -> None:
+def stand(standing: Standing, sandbox: Sandbox, *, follow: bool, err: bool) -> None:
     """Wait while everything lives. Raises: Died when a component is gone."""
+    from labcoat.stack.environment import mask
+
     follower = Follower(standing, err=err)
     try:
         while True:
             if follow:
                 follower.show()
-            standing.check()
+            sandbox.check()
             time.sleep(POLL_S)
+    except Died as error:
+        mask(error, standing.layers[0].wiring.app)
+        raise
     finally:
         if follow:
             follower.show()

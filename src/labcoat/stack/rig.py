@@ -70,7 +70,7 @@ class Rig:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.close()
+        self.close(keep_logs=isinstance(error, Exception))
 
     def boot(self, arm: str, variant: Variant = ORIGIN, *, own_database: bool = False) -> Standing:
         """A stack for an arm, back to front, serving when this returns.
@@ -101,13 +101,17 @@ class Rig:
         self._standing = [one for one in self._standing if one is not standing]
         self._take_down(list(reversed(standing.layers)))
 
-    def close(self) -> None:
-        """Take down every arm, then what they share. Idempotent."""
+    def close(self, *, keep_logs: bool = False) -> None:
+        """Take down every arm, then what they share. Idempotent.
+
+        ``keep_logs``: leave the folders to the sandbox, which keeps their logs after an error.
+        """
         while self._standing:
-            self.stop(self._standing[-1])
+            standing = self._standing.pop()
+            self._take_down(list(reversed(standing.layers)), keep_logs=keep_logs)
         shared, self._shared = self._shared, None
         if shared is not None:
-            self._take_down([replace(shared, shared=False)])
+            self._take_down([replace(shared, shared=False)], keep_logs=keep_logs)
 
     def located(self, name: str) -> Located:
         """The program of a component. Raises: StackError."""
