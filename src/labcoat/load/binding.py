@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from labcoat.model.workload import RequestTemplate, Workload
 
 BLOCK = 128
+GOLDEN = (5**0.5 - 1) / 2
 """Requests bound at once: about 0.1 ms of work, so that binding never stalls the loop."""
 
 URL_SAFE = "/:?#[]@!$&'()*+,;=%-._~"
@@ -76,8 +77,11 @@ def _blocks(
     templates: tuple[_Template, ...], shares: npt.NDArray[np.float64], rng: np.random.Generator
 ) -> Iterator[list[Bound]]:
     literal = [template.bound(rng, 1)[0] if template.is_literal else None for template in templates]
-    while True:
-        kinds = np.minimum(shares.searchsorted(rng.random(BLOCK), "right"), len(templates) - 1)
+    for offset in _offsets(rng):
+        # A shuffled deck with the mix's own shares, not a throw of dice for each request: a
+        # rare and heavy route that came up twice instead of once would be noise in a slice.
+        deck = rng.permutation((np.arange(BLOCK) + offset) / BLOCK)
+        kinds = np.minimum(shares.searchsorted(deck, "right"), len(templates) - 1)
         streams = [
             repeat(literal[i]) if literal[i] is not None else iter(template.bound(rng, int(n)))
             for i, (template, n) in enumerate(
@@ -85,6 +89,14 @@ def _blocks(
             )
         ]
         yield [next(streams[kind]) for kind in kinds.tolist()]
+
+
+def _offsets(rng: np.random.Generator) -> Iterator[float]:
+    """Where each deck begins: golden steps, so that shares below one card even out in turn."""
+    offset = float(rng.random())
+    while True:
+        yield offset
+        offset = (offset + GOLDEN) % 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -109,3 +109,18 @@ def test_not_a_url(url: str) -> None:
     with pytest.raises(UsageError) as refused:
         split(url)
     assert "secret" not in str(refused.value)
+
+
+def test_the_mix_is_a_shuffled_deck_and_not_a_throw_of_dice() -> None:
+    workload = Workload(
+        requests=(
+            RequestTemplate(path="/", name="usual", weight=99.5),
+            RequestTemplate(path="/feed", name="rare", weight=0.5),
+        )
+    )
+    counts = []
+    for seed in range(40):
+        bound = islice(bind(workload, Target(url="http://127.0.0.1"), seed=seed), 128 * 16)
+        counts.append(sum(route.index == 1 for _, route in bound))
+    # 10.24 are due; dice would scatter by 3.2.
+    assert set(counts) <= {9, 10, 11, 12}
