@@ -116,7 +116,7 @@ def compose(
     )
 
 
-def _latency(readings: Iterable[Reading], *, route: int | None = None) -> Latency:
+def merged_latency(readings: Iterable[Reading], *, route: int | None = None) -> Latency:
     """Percentiles over all measured requests of several slices, merged."""
     values = np.concatenate(
         [
@@ -161,7 +161,7 @@ def _saturation(study: Study, gathered: Gathered) -> Saturation:
     total = sum(request.weight for request in study.workload.requests)
     routes = []
     for index, request in enumerate(study.workload.requests):
-        latency = _latency(readings, route=index)
+        latency = merged_latency(readings, route=index)
         call = calls.get(request.name)
         parts = [reading.summary.routes[index] for reading in readings]
         answered = sum(part.outcomes.get(Outcome.OK, 0) for part in parts)
@@ -182,7 +182,7 @@ def _saturation(study: Study, gathered: Gathered) -> Saturation:
     return Saturation(
         users=study.users,
         throughput_per_s=_estimate([float(np.mean(each)) for each in instances.values()]),
-        latency=_latency(readings),
+        latency=merged_latency(readings),
         errors=sum(reading.errors for reading in readings),
         routes=tuple(routes),
     )
@@ -196,14 +196,14 @@ def _responsiveness(reading: Reading) -> Responsiveness:
         rate_per_s=plan.rate_per_s,
         share_ratio=OPEN_SHARE,
         achieved_ratio=summary.throughput_per_s / plan.rate_per_s,
-        latency=_latency([reading]),
+        latency=merged_latency([reading]),
         errors=reading.errors,
         send_lag_p99_s=summary.send_lag_p99_s,
     )
 
 
 def _point(users: int, readings: Sequence[Reading]) -> SweepPoint:
-    latency = _latency(readings)
+    latency = merged_latency(readings)
     return SweepPoint(
         users=users,
         throughput_per_s=_estimate([reading.summary.throughput_per_s for reading in readings]),
