@@ -23,6 +23,7 @@ from labcoat.lab.events import (
     PhaseFinished,
     PhaseStarted,
     SliceMeasured,
+    WarmingUp,
 )
 from labcoat.report.format import clock, rate, seconds
 
@@ -34,14 +35,22 @@ class LiveView:
         self._console = Console(file=sys.stderr, highlight=False)
         self._spinner = Spinner("dots")
         self._live = (
-            Live(self._spinner, console=self._console, refresh_per_second=8, transient=True)
+            Live(self, console=self._console, refresh_per_second=8, transient=True)
             if self._console.is_terminal
             else None
         )
         self._started = time.monotonic()
         self._total_s = total_s
         self._phase = ""
+        self._doing = ""
         self._phase_started = self._started
+
+    def __rich__(self) -> Spinner:
+        """The moving line, with the time as it is when it is drawn."""
+        elapsed = clock(time.monotonic() - self._started)
+        line = f"{elapsed} of about {clock(self._total_s)} · {self._phase} · {self._doing}"
+        self._spinner.update(text=Text(line, overflow="ellipsis", no_wrap=True))
+        return self._spinner
 
     def __enter__(self) -> Self:
         if self._live is not None:
@@ -62,14 +71,16 @@ class LiveView:
         match event:
             case PhaseStarted():
                 self._phase, self._phase_started = event.name, time.monotonic()
-                self._now(f"about {clock(event.expected_s)} min")
+                self._doing = f"about {clock(event.expected_s)} min"
             case PhaseFinished():
                 took = time.monotonic() - self._phase_started
                 self._line(f"[green]✓[/] {event.name:<10} {event.summary}  [dim]{took:.0f} s[/]")
             case ComponentUp():
-                self._now(f"{event.name} {event.version} is up (arm {event.arm})")
+                self._doing = f"{event.name} {event.version} is up (arm {event.arm})"
+            case WarmingUp():
+                self._doing = f"arm {event.arm} warms up, {event.spent_s:.0f} s so far"
             case SliceMeasured():
-                self._now(
+                self._doing = (
                     f"slice {event.done}/{event.total} · {rate(event.throughput_per_s)} req/s"
                     f" · p99 {seconds(event.latency_p99_s)} · steal {event.steal_ratio:.0%}"
                 )
@@ -77,11 +88,6 @@ class LiveView:
                 self._line(f"[yellow]![/] block {event.index} void: {event.reason}")
             case _:
                 assert_never(event)
-
-    def _now(self, text: str) -> None:
-        elapsed = clock(time.monotonic() - self._started)
-        line = f"{elapsed} of about {clock(self._total_s)} · {self._phase} · {text}"
-        self._spinner.update(text=Text(line))
 
     def _line(self, markup: str) -> None:
         self._console.print(markup, soft_wrap=True)

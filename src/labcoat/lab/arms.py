@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from labcoat.errors import NotReady
-from labcoat.lab.events import ComponentUp
+from labcoat.lab.events import ComponentUp, WarmingUp
 from labcoat.lab.steady import BINS, CAP_S, steadiness
 from labcoat.lab.workbench import ERRORS, Workbench, measure_slice
 from labcoat.model.load import ClosedLoop, Outcome, Window
@@ -50,6 +50,7 @@ def warm_up(bench: Workbench, standing: Standing) -> Warm:
     spent_s = 0.0
     length_s = float(BINS)
     while True:
+        bench.tell(WarmingUp(arm=standing.arm, spent_s=spent_s))
         reading = measure_slice(
             bench,
             standing,

@@ -37,6 +37,14 @@ class ComponentUp:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WarmingUp:
+    """An arm is being warmed up, and has been for so many seconds of load."""
+
+    arm: str
+    spent_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SliceMeasured:
     """A slice is in the journal. ``done`` of ``total`` slices of the phase."""
 
@@ -56,5 +64,5 @@ class BlockVoided:
     reason: str
 
 
-Event = PhaseStarted | PhaseFinished | ComponentUp | SliceMeasured | BlockVoided
+Event = PhaseStarted | PhaseFinished | ComponentUp | WarmingUp | SliceMeasured | BlockVoided
 Listener = Callable[[Event], None]
