@@ -164,7 +164,7 @@ def _saturation(study: Study, gathered: Gathered) -> Saturation:
         latency = merged_latency(readings, route=index)
         call = calls.get(request.name)
         parts = [reading.summary.routes[index] for reading in readings]
-        answered = sum(part.outcomes.get(Outcome.OK, 0) for part in parts)
+        answered = sum(part.answered for part in parts)
         received = sum(part.received_bytes for part in parts)
         routes.append(
             RouteFinding(

@@ -63,10 +63,14 @@ class Latency:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RouteSummary:
-    """What one kind of request endured; fields as in Summary."""
+    """What one kind of request endured; fields as in Summary.
+
+    ``answered``: OK answers that ended in the measured part; ``received_bytes`` are theirs.
+    """
 
     name: str
     requests: int
+    answered: int
     throughput_per_s: float
     latency: Latency
     outcomes: Mapping[Outcome, int]
@@ -201,6 +205,7 @@ def _of_route(measurement: Measurement, route: int | None, name: str) -> RouteSu
     return RouteSummary(
         name=name,
         requests=int(rows.sum()),
+        answered=int(ended_well.sum()),
         throughput_per_s=int(ended_well.sum()) / measurement.window.measure_s,
         latency=Latency.of(latencies_s(measurement, route=route)),
         outcomes={outcome: int(counts[outcome]) for outcome in Outcome if counts[outcome]},

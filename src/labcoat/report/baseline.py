@@ -9,6 +9,18 @@ from labcoat.model.host import Facts
 from labcoat.report.format import bar, clock, percent, rate, seconds, size, table
 
 
+_VERDICTS = {
+    "undecided": "no difference shown",
+    "inconclusive": "no difference shown",
+    "equivalent": "equivalent",
+    "improved": "falsely improved",
+    "regressed": "falsely regressed",
+    "not_better": "no difference shown",
+    "invalid": "invalid",
+}
+"""What an A/A verdict means: there is nothing to be found."""
+
+
 def baseline_text(found: Baseline, facts: Facts) -> str:
     """The whole baseline for a terminal or a file, plain text."""
     parts = (_summary, _bottleneck, _waterfall, _sweep, _routes, _noise, _honesty, _warnings)
@@ -130,10 +142,10 @@ def _noise(found: Baseline) -> Iterator[str]:
         f"Noise: the origin against itself, {noise.blocks} blocks, {noise.epochs} restarts of each"
         f" arm, {noise.voids} void"
     )
-    rows = [("metric", "noise floor", "sd of a block", "verdict")]
+    rows = [("metric", "noise floor", "sd of a block", "the same against itself")]
     for metric in noise.metrics:
         floor = "unbounded" if metric.floor_ratio is None else f"±{percent(metric.floor_ratio)}"
-        rows.append((metric.metric, floor, percent(metric.sd_ratio), metric.verdict))
+        rows.append((metric.metric, floor, percent(metric.sd_ratio), _VERDICTS[metric.verdict]))
     yield from table(rows)
     found_by: list[str] = []
     smallest = float("inf")

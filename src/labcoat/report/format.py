@@ -10,6 +10,8 @@ def seconds(value: float) -> str:
     """A duration in the unit that suits it: ``850 µs``, ``12.3 ms``, ``1.20 s``."""
     if not math.isfinite(value):
         return "∞"
+    if value == 0:
+        return "0 s"
     for unit, scale in (("µs", 1e6), ("ms", 1e3)):
         if abs(value) < 0.9995 * 1e3 / scale:
             return f"{three_digits(value * scale)} {unit}"

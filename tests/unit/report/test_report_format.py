@@ -16,7 +16,7 @@ from labcoat.report import format as form
         (0.9999, "1.00 s"),
         (1.2, "1.20 s"),
         (123.4, "123 s"),
-        (0.0, "0.000 µs"),
+        (0.0, "0 s"),
         (float("inf"), "∞"),
     ],
 )
