@@ -8,7 +8,6 @@ from labcoat.model.baseline import Baseline, Estimate, Latency
 from labcoat.model.host import Facts
 from labcoat.report.format import bar, clock, percent, rate, seconds, size, table
 
-
 _VERDICTS = {
     "undecided": "no difference shown",
     "inconclusive": "no difference shown",
