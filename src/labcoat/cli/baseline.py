@@ -34,9 +34,9 @@ def command(study_file: Path | None, epochs: int | None, *, quick: bool, as_json
     from labcoat.lab.phases import sweep_levels
     from labcoat.load import Generator
     from labcoat.report.baseline import baseline_text
+    from labcoat.report.findings import read_baseline
 
     study = open_study(study_file)
-    host = LocalHost()
     pace = QUICK if quick else FULL
     if epochs is not None:
         pace = replace(pace, epochs=epochs)
@@ -45,10 +45,11 @@ def command(study_file: Path | None, epochs: int | None, *, quick: bool, as_json
         Generator() as generator,
         LiveView(total_s=pace.total_s(len(sweep_levels(study.users)))) as view,
     ):
-        found = measure_baseline(
-            study, host=host, journal=journal, generator=generator, tell=view, pace=pace
+        measured = measure_baseline(
+            study, host=LocalHost(), journal=journal, generator=generator, tell=view, pace=pace
         )
+        found, facts = read_baseline(journal, measured.study_id)
     if as_json:
         print_document(asdict(found))
     else:
-        click.echo(baseline_text(found, host.facts()), nl=False)
+        click.echo(baseline_text(found, facts), nl=False)
