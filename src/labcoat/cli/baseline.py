@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from labcoat.cli.options import json_option, open_study, print_document, study_option
+from labcoat.cli.options import Duration, json_option, open_study, print_document, study_option
 
 
 @click.command(short_help="Measure the stack: noise, capacity, where time goes.")
@@ -18,8 +18,22 @@ from labcoat.cli.options import json_option, open_study, print_document, study_o
     help="Restarts of each arm in the A/A experiment; more know the noise better.  [default: 6]",
 )
 @click.option("--quick", is_flag=True, help="Two minutes instead of four, and wider intervals.")
+@click.option(
+    "--budget",
+    "budget_s",
+    type=Duration(),
+    metavar="TIME",
+    help="Say also what an experiment of this length would find, e.g. 20m.",
+)
 @json_option
-def command(study_file: Path | None, epochs: int | None, *, quick: bool, as_json: bool) -> None:
+def command(
+    study_file: Path | None,
+    epochs: int | None,
+    budget_s: float | None,
+    *,
+    quick: bool,
+    as_json: bool,
+) -> None:
     """Measure the study's stack: noise, capacity, where the time goes, the ceiling.
 
     Starts the real stack in a sandbox, loads it on loopback, takes all of it down
@@ -30,6 +44,7 @@ def command(study_file: Path | None, epochs: int | None, *, quick: bool, as_json
     from labcoat.host.local import LocalHost
     from labcoat.journal import Journal
     from labcoat.lab.baseline import measure_baseline
+    from labcoat.lab.findings import BUDGETS_S
     from labcoat.lab.pace import FULL, QUICK
     from labcoat.lab.phases import sweep_levels
     from labcoat.load import Generator
@@ -40,13 +55,20 @@ def command(study_file: Path | None, epochs: int | None, *, quick: bool, as_json
     pace = QUICK if quick else FULL
     if epochs is not None:
         pace = replace(pace, epochs=epochs)
+    budgets_s = BUDGETS_S if budget_s is None else tuple(sorted({*BUDGETS_S, budget_s}))
     with (
         Journal.open(study.root / ".labcoat" / "journal.db") as journal,
         Generator() as generator,
         LiveView(total_s=pace.total_s(len(sweep_levels(study.users)))) as view,
     ):
         measured = measure_baseline(
-            study, host=LocalHost(), journal=journal, generator=generator, tell=view, pace=pace
+            study,
+            host=LocalHost(),
+            journal=journal,
+            generator=generator,
+            tell=view,
+            pace=pace,
+            budgets_s=budgets_s,
         )
         found, facts = read_baseline(journal, measured.study_id)
     if as_json:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)([smh]?)")
 DOCUMENT_PRINTED = "labcoat.document_printed"
 
 
@@ -36,6 +38,23 @@ def json_option(command: Decorated) -> Decorated:
         is_flag=True,
         help="Print one JSON document on standard output, and nothing else there.",
     )(command)
+
+
+class Duration(click.ParamType[float]):
+    """A length of time as people write it: ``90``, ``90s``, ``20m``, ``1h``; in seconds."""
+
+    name = "duration"
+
+    def convert(
+        self, value: str | float, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Seconds, more than 0."""
+        if isinstance(value, float):
+            return value
+        found = _DURATION.fullmatch(value.strip())
+        if found is None or float(found[1]) == 0:
+            self.fail(f"{value!r} is no length of time: write 90s, 20m or 1h", param, ctx)
+        return float(found[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[found[2]]
 
 
 def open_study(study_file: Path | None) -> Study:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -22,7 +23,7 @@ from labcoat.lab.aa import measure_aa
 from labcoat.lab.arms import ask_each, boot, warm_up
 from labcoat.lab.ceiling import CallCost, measure_calls
 from labcoat.lab.events import Listener, PhaseFinished, PhaseStarted
-from labcoat.lab.findings import Gathered, compose
+from labcoat.lab.findings import BUDGETS_S, Gathered, compose
 from labcoat.lab.headroom import measure_headroom
 from labcoat.lab.pace import FULL, Pace
 from labcoat.lab.phases import account, mean_rate, open_loop, sweep
@@ -42,9 +43,11 @@ def measure_baseline(
     generator: LoadGenerator,
     tell: Listener,
     pace: Pace = FULL,
+    budgets_s: Sequence[float] = BUDGETS_S,
 ) -> Baseline:
     """Start the study's stack, measure it, take it down, journal what was found.
 
+    ``budgets_s``: lengths of an experiment to say the smallest effect for.
     Raises: StackError, LoadError, PreflightError; what was measured stays in the journal.
     """
     started = time.monotonic()
@@ -65,7 +68,7 @@ def measure_baseline(
         rig = open_things.enter_context(Rig(host, sandbox, study))
         gathered = _gather(bench, rig, sandbox, pace)
         elapsed_s = time.monotonic() - started
-    found = compose(study, record.id, gathered, pace, at=at, elapsed_s=elapsed_s)
+    found = compose(study, record.id, gathered, pace, budgets_s, at=at, elapsed_s=elapsed_s)
     journal.record_finding(record.id, "baseline", asdict(found))
     return found
 

@@ -69,7 +69,14 @@ class Gathered:
 
 
 def compose(
-    study: Study, study_id: str, gathered: Gathered, pace: Pace, *, at: str, elapsed_s: float
+    study: Study,
+    study_id: str,
+    gathered: Gathered,
+    pace: Pace,
+    budgets_s: Sequence[float],
+    *,
+    at: str,
+    elapsed_s: float,
 ) -> Baseline:
     """The document of the baseline."""
     server = next(layer.name for layer in gathered.standing.layers if layer.name in SERVER_NAMES)
@@ -82,7 +89,7 @@ def compose(
     )
     fall = waterfall(gathered.account, server=server, call_app_cpu_s=gathered.calls.app_cpu_s)
     ceiling, more = _ceiling(gathered, server, throughput_per_s)
-    noise = _noise(gathered.aa, study, pace)
+    noise = _noise(gathered.aa, study, pace, budgets_s)
     headroom_ratio = (
         None if gathered.headroom_per_s is None else gathered.headroom_per_s / throughput_per_s
     )
@@ -280,7 +287,7 @@ def _ceiling(
     )
 
 
-def _noise(aa: AaOutcome, study: Study, pace: Pace) -> Noise:
+def _noise(aa: AaOutcome, study: Study, pace: Pace, budgets_s: Sequence[float]) -> Noise:
     """The noise floor of each metric, and what a time budget would find."""
     block_s = float(np.mean(aa.block_s))
     restart_s = float(np.mean(aa.restart_s))
@@ -293,7 +300,7 @@ def _noise(aa: AaOutcome, study: Study, pace: Pace) -> Noise:
     sd = float(of_points.log_ratios.std(ddof=1))
     costs = Costs(block_s=block_s, restart_s=restart_s, blocks_per_epoch=pace.blocks_per_epoch)
     found: list[Detectable] = [
-        detectable(sd=sd, costs=costs, budget_s=budget_s) for budget_s in BUDGETS_S
+        detectable(sd=sd, costs=costs, budget_s=budget_s) for budget_s in budgets_s
     ]
     return Noise(
         epochs=len(aa.epochs),
