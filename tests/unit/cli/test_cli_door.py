@@ -239,6 +239,8 @@ def command():
 
 sys.modules["work"] = types.ModuleType("work")
 sys.modules["work"].command = command
+for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    signal.signal(number, signal.SIG_DFL)  # whatever nohup or a background job left ignored
 door.interrupt_on_signals()
 sys.exit(door.answer(["work"], rows=(CommandRow("work", "work", ""),)))
 """
