@@ -11,8 +11,8 @@ import numpy as np
 from labcoat.lab.aa import AaOutcome
 from labcoat.lab.arms import SERVER_NAMES
 from labcoat.lab.attribution import Account, bottleneck, waterfall
-from labcoat.lab.blocks import block_sample, epoch_sample
 from labcoat.lab.ceiling import CallCost
+from labcoat.lab.noise import noise_of
 from labcoat.lab.pace import Pace
 from labcoat.lab.phases import OPEN_SHARE
 from labcoat.lab.workbench import ERRORS, Reading
@@ -20,14 +20,11 @@ from labcoat.model.baseline import (
     SCHEMA,
     Baseline,
     Ceiling,
-    Detectable,
     Estimate,
     HonestyRow,
     Latency,
     Law,
     LayerFinding,
-    MetricNoise,
-    Noise,
     Responsiveness,
     RouteFinding,
     Saturation,
@@ -35,20 +32,16 @@ from labcoat.model.baseline import (
     Waterfall,
 )
 from labcoat.model.load import OpenLoop, Outcome
-from labcoat.model.metric import CPU_PER_REQUEST, THROUGHPUT, Metric
 from labcoat.model.stats import LabWarning
 from labcoat.model.study import Study
 from labcoat.stack.standing import Standing
 from labcoat.stats.ceiling import Demands, bounds, efficiency, ideal_per_s
-from labcoat.stats.covariate import learn_beta
-from labcoat.stats.decide import decide
-from labcoat.stats.interval import anytime_effect, mean_interval, noise_floor
-from labcoat.stats.power import Costs, detectable
+from labcoat.stats.interval import mean_interval
 from labcoat.stats.scalability import ScalabilityFit, fit_scalability
-from labcoat.stats.variance import blocks_per_restart, variance_components
 
 BUDGETS_S = (300.0, 600.0, 1200.0, 3600.0)
 HEADROOM = 3.0
+BUSY_RATIO = 0.10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +82,7 @@ def compose(
     )
     fall = waterfall(gathered.account, server=server, call_app_cpu_s=gathered.calls.app_cpu_s)
     ceiling, more = _ceiling(gathered, server, throughput_per_s)
-    noise = _noise(gathered.aa, study, pace, budgets_s)
+    noise = noise_of(gathered.aa, study, pace, budgets_s)
     headroom_ratio = (
         None if gathered.headroom_per_s is None else gathered.headroom_per_s / throughput_per_s
     )
@@ -287,53 +280,6 @@ def _ceiling(
     )
 
 
-def _noise(aa: AaOutcome, study: Study, pace: Pace, budgets_s: Sequence[float]) -> Noise:
-    """The noise floor of each metric, and what a time budget would find."""
-    block_s = float(np.mean(aa.block_s))
-    restart_s = float(np.mean(aa.restart_s))
-    epochs = [[block[THROUGHPUT.name] for block in epoch] for epoch in aa.epochs]
-    advised = None
-    if pace.blocks_per_epoch > 1:
-        components = variance_components(epochs)
-        advised = blocks_per_restart(components, restart_s=restart_s, block_s=block_s)
-    of_points = epoch_sample(THROUGHPUT.name, aa.epochs)
-    sd = float(of_points.log_ratios.std(ddof=1))
-    costs = Costs(block_s=block_s, restart_s=restart_s, blocks_per_epoch=pace.blocks_per_epoch)
-    found: list[Detectable] = [
-        detectable(sd=sd, costs=costs, budget_s=budget_s) for budget_s in budgets_s
-    ]
-    return Noise(
-        epochs=len(aa.epochs),
-        blocks=sum(len(epoch) for epoch in aa.epochs),
-        voids=len(aa.voids),
-        slice_s=pace.slice_s,
-        block_s=block_s,
-        restart_s=restart_s,
-        blocks_per_restart=advised,
-        steal_ratio=float(np.mean([reading.steal_ratio for _, reading in aa.readings])),
-        metrics=tuple(_metric_noise(metric, aa, study) for metric in (THROUGHPUT, CPU_PER_REQUEST)),
-        detectable=tuple(found),
-    )
-
-
-def _metric_noise(metric: Metric, aa: AaOutcome, study: Study) -> MetricNoise:
-    points, blocks = epoch_sample(metric.name, aa.epochs), block_sample(metric.name, aa.epochs)
-    effect = anytime_effect(points)
-    beta = learn_beta(blocks)
-    decision = decide(points, margin=study.margin, better=metric.better)
-    floor = noise_floor(points)
-    return MetricNoise(
-        metric=metric.name,
-        sd_ratio=float(np.expm1(blocks.log_ratios.std(ddof=1))),
-        floor_ratio=floor if math.isfinite(floor) else None,
-        effect_ratio=effect.point,
-        low_ratio=effect.low if math.isfinite(effect.low) else None,
-        high_ratio=effect.high if math.isfinite(effect.high) else None,
-        adjusted_sd_ratio=float(np.expm1(beta.adjusted_sd)),
-        verdict="undecided" if decision.verdict is None else decision.verdict.value,
-    )
-
-
 def _honesty(gathered: Gathered) -> Iterable[HonestyRow]:
     """Each check once for each phase, with the slice that came off worst."""
     phases: dict[str, list[Reading]] = {
@@ -372,6 +318,13 @@ def _own_warnings(
             code="not_closed",
             message=f"the parts of the waterfall miss the whole by {fall.closure_ratio:+.1%}",
             remedy="read its shares with that in mind; other programs came and went meanwhile",
+        )
+    others = next(part.share_ratio for part in fall.parts if part.name == "other programs")
+    if others > BUSY_RATIO:
+        yield LabWarning(
+            code="busy_machine",
+            message=f"other programs took {others:.0%} of the CPU meanwhile",
+            remedy="stop them and measure again; `labcoat doctor` names them",
         )
     if headroom_ratio is not None and headroom_ratio < HEADROOM:
         yield LabWarning(
