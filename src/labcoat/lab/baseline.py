@@ -68,7 +68,9 @@ def measure_baseline(
         rig = open_things.enter_context(Rig(host, sandbox, study))
         gathered = _gather(bench, rig, sandbox, pace)
         elapsed_s = time.monotonic() - started
-    found = compose(study, record.id, gathered, pace, budgets_s, at=at, elapsed_s=elapsed_s)
+    found = compose(
+        study, record.id, gathered, pace, at=at, elapsed_s=elapsed_s, budgets_s=budgets_s
+    )
     journal.record_finding(record.id, "baseline", asdict(found))
     return found
 

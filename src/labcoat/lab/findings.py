@@ -66,20 +66,16 @@ def compose(
     study_id: str,
     gathered: Gathered,
     pace: Pace,
-    budgets_s: Sequence[float],
     *,
     at: str,
     elapsed_s: float,
+    budgets_s: Sequence[float] = BUDGETS_S,
 ) -> Baseline:
     """The document of the baseline."""
     server = next(layer.name for layer in gathered.standing.layers if layer.name in SERVER_NAMES)
     saturation = _saturation(study, gathered)
     throughput_per_s = saturation.throughput_per_s.value
-    fit = fit_scalability(
-        [users for users, readings in gathered.swept.items() for _ in readings],
-        [r.summary.throughput_per_s for readings in gathered.swept.values() for r in readings],
-        seed=study.seed,
-    )
+    fit = _fit(study, gathered.swept)
     fall = waterfall(gathered.account, server=server, call_app_cpu_s=gathered.calls.app_cpu_s)
     ceiling, more = _ceiling(gathered, server, throughput_per_s)
     noise = noise_of(gathered.aa, study, pace, budgets_s)
@@ -141,7 +137,12 @@ def merged_latency(readings: Iterable[Reading], *, route: int | None = None) -> 
 
 
 def _estimate(values: Sequence[float]) -> Estimate:
-    """Mean on the log scale with its t interval; no interval from fewer than two values."""
+    """Mean on the log scale with its t interval; no interval from fewer than two values.
+
+    With a slice that answered nothing, which has no logarithm: the plain mean alone.
+    """
+    if min(values) <= 0:
+        return Estimate(value=float(np.mean(values)), low=None, high=None, n=len(values))
     logs = np.log(np.asarray(values))
     if logs.size < 2 or np.ptp(logs) == 0:
         return Estimate(value=float(np.exp(logs.mean())), low=None, high=None, n=logs.size)
@@ -209,6 +210,19 @@ def _point(users: int, readings: Sequence[Reading]) -> SweepPoint:
         throughput_per_s=_estimate([reading.summary.throughput_per_s for reading in readings]),
         latency_p50_s=latency.p50_s,
         latency_p99_s=latency.p99_s,
+    )
+
+
+def _fit(study: Study, swept: Mapping[int, Sequence[Reading]]) -> ScalabilityFit:
+    """The law through every slice of the sweep that was long enough to answer something."""
+    points = [
+        (users, reading.summary.throughput_per_s)
+        for users, readings in swept.items()
+        for reading in readings
+        if reading.summary.throughput_per_s > 0
+    ]
+    return fit_scalability(
+        [users for users, _ in points], [per_s for _, per_s in points], seed=study.seed
     )
 
 

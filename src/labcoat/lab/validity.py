@@ -20,7 +20,7 @@ def void_reason(reading: Reading, *, allowed_error_ratio: float = 0.0) -> str | 
         return "the CPU quota throttled the stack"
     if reading.steal_ratio > STEAL_CAP_RATIO:
         return f"{reading.steal_ratio:.0%} of the CPU was stolen"
-    if reading.answered == 0:
+    if reading.summary.throughput_per_s == 0:  # the warm-up may have been answered
         return "nothing was answered"
     failed = [row for row in reading.honesty.rows if not row.passed and row.voids]
     if failed:
