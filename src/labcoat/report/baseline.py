@@ -34,6 +34,8 @@ def _interval(value: Estimate) -> str:
 
 
 def _percentiles(latency: Latency) -> str:
+    if latency.count == 0:
+        return "nothing was answered"
     return (
         f"p50 {seconds(latency.p50_s)} · p95 {seconds(latency.p95_s)}"
         f" · p99 {seconds(latency.p99_s)}"
@@ -57,17 +59,18 @@ def _summary(found: Baseline) -> Iterator[str]:
     )
     yield (
         f"  latency      {_percentiles(open_loop.latency)} at {rate(open_loop.rate_per_s)} req/s"
-        f" ({open_loop.share_ratio:.0%} of it), Poisson, from the intended start"
+        f" ({percent(open_loop.share_ratio)} of it), Poisson, from the intended start"
     )
     per_request = sum(layer.cpu_per_request_s for layer in found.layers)
     shares = " · ".join(
-        f"{layer.name} {layer.cpu_per_request_s / per_request:.0%}" for layer in found.layers
+        f"{layer.name} {percent(layer.cpu_per_request_s / per_request if per_request else 0.0)}"
+        for layer in found.layers
     )
     yield f"  CPU          {seconds(per_request)} per request: {shares}"
     memory = " · ".join(f"{layer.name} {size(layer.pss_bytes)}" for layer in found.layers)
     yield f"  memory       {memory}"
     yield (
-        f"  efficiency   {ceiling.efficiency_ratio:.0%} of the ceiling: alone, in process on"
+        f"  efficiency   {percent(ceiling.efficiency_ratio)} of the ceiling: alone, in process on"
         f" {found.waterfall.cores} cores, the app does {rate(ceiling.ideal_per_s)} calls/s"
     )
 
@@ -92,6 +95,11 @@ def _waterfall(found: Baseline) -> Iterator[str]:
         yield f"{line}  {bar(part.share_ratio / widest)}".rstrip()
 
 
+def _where(answered: float, latency_s: float) -> str:
+    """A latency, where anything was answered to have one."""
+    return seconds(latency_s) if answered else "–"
+
+
 def _sweep(found: Baseline) -> Iterator[str]:
     law = found.law
     yield "Throughput against users (closed loop)"
@@ -101,15 +109,15 @@ def _sweep(found: Baseline) -> Iterator[str]:
         (
             str(point.users),
             rate(point.throughput_per_s.value),
-            seconds(point.latency_p50_s),
-            seconds(point.latency_p99_s),
+            _where(point.throughput_per_s.value, point.latency_p50_s),
+            _where(point.throughput_per_s.value, point.latency_p99_s),
         )
         for point in found.sweep
     ]
     head, *lines = table(rows, left=0)
     yield head
     for line, point in zip(lines, found.sweep, strict=True):
-        yield f"{line}  {bar(point.throughput_per_s.value / top)}"
+        yield f"{line}  {bar(point.throughput_per_s.value / top)}".rstrip()
     yield (
         f"  knee at {law.knee_users} users: 95 % of the maximum; more users only wait longer"
         f" (law: X(1) {rate(law.gamma)}/s, contention {law.alpha:.3g}, crosstalk {law.beta:.2g},"
@@ -124,8 +132,8 @@ def _routes(found: Baseline) -> Iterator[str]:
         (
             route.name,
             percent(route.share_ratio),
-            seconds(route.latency.p50_s),
-            seconds(route.latency.p99_s),
+            _where(route.latency.count, route.latency.p50_s),
+            _where(route.latency.count, route.latency.p99_s),
             size(route.mean_bytes),
             "?" if route.call_cpu_s is None else seconds(route.call_cpu_s),
             str(route.errors),
@@ -144,18 +152,22 @@ def _noise(found: Baseline) -> Iterator[str]:
     rows = [("metric", "noise floor", "sd of a block", "the same against itself")]
     for metric in noise.metrics:
         floor = "unbounded" if metric.floor_ratio is None else f"±{percent(metric.floor_ratio)}"
-        rows.append((metric.metric, floor, percent(metric.sd_ratio), _VERDICTS[metric.verdict]))
+        name, spread = metric.metric.replace("_", " "), percent(metric.sd_ratio)
+        rows.append((name, floor, spread, _VERDICTS[metric.verdict]))
     yield from table(rows)
-    found_by: list[str] = []
-    smallest = float("inf")
+    found_by: dict[str, str] = {}  # a longer budget that finds nothing smaller is not told
     for each in noise.detectable:
-        if each.effect_ratio is not None and each.effect_ratio < smallest:
-            smallest = each.effect_ratio
-            found_by.append(f"{percent(smallest)} in {clock(each.budget_s)}")
+        if each.effect_ratio is not None:
+            found_by.setdefault(percent(each.effect_ratio), clock(each.budget_s))
     if found_by:
-        yield f"  smallest effect an experiment would find here: {', '.join(found_by)} min"
+        told = ", ".join(f"{effect} in {budget}" for effect, budget in found_by.items())
+        yield f"  smallest effect an experiment would find here: {told} min"
     else:
-        yield "  no effect below 100 % would be found here within an hour: the machine is too noisy"
+        longest_s = max(each.budget_s for each in noise.detectable)
+        yield (
+            f"  no experiment of {clock(longest_s)} min or less would reach a verdict here: one"
+            f" restart takes {clock(noise.restart_s)} min"
+        )
 
 
 def _honesty(found: Baseline) -> Iterator[str]:

@@ -33,6 +33,8 @@ def three_digits(value: float) -> str:
 
 def rate(value: float) -> str:
     """Requests per second, without the unit."""
+    if value == 0:
+        return "0"
     return f"{value:,.0f}" if abs(value) >= 99.5 else three_digits(value)
 
 
