@@ -117,7 +117,7 @@ def command(  # noqa: PLR0913 one argument per flag
     from labcoat.model.load import Window
 
     if poisson and rate_per_s is None:
-        raise UsageError("--poisson needs a rate", way_out="add --rate N")
+        raise UsageError("--poisson needs a rate", where="labcoat bench", way_out="add --rate N")
     target, workload = _what(url, unix_socket, method, headers, body, verify_tls=verify_tls)
     plan = _plan(connections, rate_per_s, poisson=poisson)
     window = Window(measure_s=measure_s, warmup_s=warmup_s)

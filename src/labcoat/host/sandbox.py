@@ -193,7 +193,7 @@ class Sandbox:
                 self.failed = True
                 raise Died(
                     f"{process.name} died: {in_words(status)}",
-                    where=self._log_of(process),
+                    where=self.log_of(process),
                     way_out="its log says why",
                     log=process.tail(),
                 )
@@ -273,12 +273,12 @@ class Sandbox:
                 )
         return NotReady(
             f"{process.name} {what}",
-            where=self._log_of(process),
+            where=self.log_of(process),
             way_out=way_out,
             log=process.tail(),
         )
 
-    def _log_of(self, process: Process) -> str:
+    def log_of(self, process: Process) -> str:
         """Where the reader will find the log once the sandbox is gone."""
         if self.keep_logs_in is None:
             return f"log: {process.log}"

@@ -88,6 +88,9 @@ def find_program(name: str, root: Path) -> Path | None:
 
 def existing_program(name: str, info: ValidationInfo[Path]) -> str:
     if find_program(name, folder_of(info)) is None:
+        path = in_folder(info, name)
+        if "/" in name and path.is_file():
+            raise wrong(f"{path} is not executable")
         place = "on PATH" if "/" not in name else f"at {in_folder(info, name)}"
         raise wrong(f"there is no program {name} {place}")
     return name

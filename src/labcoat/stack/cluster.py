@@ -8,6 +8,7 @@ files.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import secrets
@@ -42,6 +43,7 @@ SEED_TIMEOUT_S = 1800.0
 SEEDING = frozenset({".csv", ".py", ".sql"})
 SKIPPED = frozenset({"__pycache__", "node_modules", "site-packages", "venv"})
 _CHUNK = 1 << 24
+_NOT_BETWEEN = (errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -263,14 +265,22 @@ def _copy_tree(source: Path, target: Path) -> None:
 
 
 def _copy(source: str, target: str) -> str:
-    """A copy that shares blocks where the file system can."""
-    with open(source, "rb") as reader, open(target, "wb") as writer:  # noqa: PTH123 - descriptors
-        left = os.fstat(reader.fileno()).st_size
-        while left > 0:
-            done = os.copy_file_range(reader.fileno(), writer.fileno(), min(left, _CHUNK))
-            if done == 0:
-                break
-            left -= done
+    """A copy that shares blocks where the file system can.
+
+    From one file system to another (sandboxes in memory, the study on a disk) it may not.
+    """
+    try:
+        with open(source, "rb") as reader, open(target, "wb") as writer:  # noqa: PTH123 - descriptors
+            left = os.fstat(reader.fileno()).st_size
+            while left > 0:
+                done = os.copy_file_range(reader.fileno(), writer.fileno(), min(left, _CHUNK))
+                if done == 0:
+                    break
+                left -= done
+    except OSError as error:
+        if error.errno not in _NOT_BETWEEN:
+            raise
+        shutil.copyfile(source, target)
     shutil.copymode(source, target)
     return target
 
@@ -286,8 +296,11 @@ def _give(target: Path, *, like: Path) -> None:
 
 
 def _no_room(error: OSError, where: Path) -> HostError:
+    why, place = error.strerror or str(error), error.filename or where
+    if isinstance(error, shutil.Error):  # of a tree: (source, target, why) for each file
+        _, place, why = error.args[0][0]
     return HostError(
-        f"cannot copy the database: {error.strerror or error}",
-        where=error.filename or where,
+        f"cannot copy the database: {why}",
+        where=place,
         way_out="free space, or make the folder writable; .labcoat/cache may always be removed",
     )

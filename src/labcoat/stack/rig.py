@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from labcoat.errors import Died, LabcoatError, NotReady, RenderError, StackError
+from labcoat.errors import Died, LabcoatError, NotReady, RenderError
 from labcoat.host.base import Host, Launch
 from labcoat.host.sandbox import Sandbox
 from labcoat.model.host import Facts
@@ -25,6 +25,7 @@ from labcoat.model.variant import ORIGIN, Variant
 from labcoat.stack import environment, probe
 from labcoat.stack.base import Component, Rendered, Wiring
 from labcoat.stack.binaries import PROGRAMS, Located, app_python, locate
+from labcoat.stack.blame import way_out_of
 from labcoat.stack.cluster import Clusters, reachable, start
 from labcoat.stack.components import DATABASES, WEB, adopt
 from labcoat.stack.limits import refuse_impossible
@@ -275,12 +276,20 @@ class Rig:
             unprivileged=rendered.unprivileged,
             stop_signal=rendered.stop_signal,
         )
-        process = start(
-            self.sandbox,
-            launch,
-            ready=lambda process: component.ready(self.host, process, wiring),
-            timeout_s=self.study.ready_timeout_s,
-        )
+        try:
+            process = start(
+                self.sandbox,
+                launch,
+                ready=lambda process: component.ready(self.host, process, wiring),
+                timeout_s=self.study.ready_timeout_s,
+            )
+        except NotReady as error:
+            file = self._specs[component.name].file
+            if file is not None:  # what was refused may be the user's own line
+                error.where = f"{file}, {error.where}"
+            if any(line.startswith("Traceback") for line in error.log):
+                error.way_out = way_out_of(error.log)
+            raise
         return Layer(
             name=component.name,
             process=process,
@@ -325,14 +334,30 @@ class Rig:
                     f"the stack never served: {error.what}",
                     where=error.where,
                     log=error.log,
-                    way_out="mend what the last lines name: an import, a missing variable, a file",
+                    way_out=way_out_of(error.log),
                 ) from error
             if answer is not None and answer.status < 500:
                 return
             is_broken = answer is not None and answer.status == 500
             if is_broken or time.monotonic() >= deadline:
-                raise _unserved(standing, path, answer, self.study.ready_timeout_s)
+                raise self._unserved(standing, path, answer)
             time.sleep(_POLL_S)
+
+    def _unserved(self, standing: Standing, path: str, answer: probe.Answer | None) -> NotReady:
+        """Why the stack does not serve, with the app server's last words."""
+        blamed = next(layer for layer in standing.layers if layer.name not in _WEB)
+        what = (
+            f"the app did not answer GET {path} within {self.study.ready_timeout_s:g} s"
+            if answer is None
+            else f"the app answers GET {path} with {answer.status}"
+        )
+        log: tuple[str, ...] = blamed.process.tail()
+        with contextlib.suppress(OSError):
+            for errors in sorted(blamed.wiring.directory.glob("*.log")):
+                if errors != blamed.process.log and "access" not in errors.name:
+                    log += tuple(errors.read_text(errors="replace").splitlines()[-20:])
+        where = self.sandbox.log_of(blamed.process)
+        return NotReady(what, where=f"{blamed.name}, {where}", log=log, way_out=way_out_of(log))
 
     def _take_down(self, layers: list[Layer], *, keep_logs: bool = False) -> None:
         """End layers, front first (the list is back to front), and remove their folders."""
@@ -358,26 +383,3 @@ def _first_path(study: Study) -> str:
             if "{" not in path:
                 return path
     return "/"
-
-
-def _unserved(
-    standing: Standing, path: str, answer: probe.Answer | None, timeout_s: float
-) -> StackError:
-    """Why the stack does not serve, with the app server's last words."""
-    blamed = next(layer for layer in standing.layers if layer.name not in _WEB)
-    what = (
-        f"the app did not answer GET {path} within {timeout_s:g} s"
-        if answer is None
-        else f"the app answers GET {path} with {answer.status}"
-    )
-    log: tuple[str, ...] = blamed.process.tail()
-    with contextlib.suppress(OSError):
-        for errors in sorted(blamed.wiring.directory.glob("*.log")):
-            if errors != blamed.process.log and "access" not in errors.name:
-                log += tuple(errors.read_text(errors="replace").splitlines()[-20:])
-    return NotReady(
-        what,
-        where=f"{blamed.name}, log {blamed.process.log}",
-        log=log,
-        way_out="mend what the traceback names: a missing variable, table or file",
-    )

@@ -28,10 +28,19 @@ def parse(text: str, *, path: Path) -> libcst.Module:
         return libcst.parse_module(text)
     except libcst.ParserSyntaxError as error:
         raise RenderError(
-            f"the file is not Python: {error.message}",
+            f"the file is not Python: {_complaint(text) or error.message}",
             where=f"{path}:{error.raw_line}",
             way_out="mend the line",
         ) from error
+
+
+def _complaint(text: str) -> str | None:
+    """What Python itself says of a text that does not parse; None where it sees no mistake."""
+    try:
+        ast.parse(text)
+    except SyntaxError as error:
+        return error.msg
+    return None
 
 
 class Assigned:

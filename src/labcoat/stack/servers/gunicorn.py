@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Self
 
-from labcoat.errors import RenderError
+from labcoat.errors import NotReady, RenderError
 from labcoat.host.base import Host, Process
 from labcoat.model.stack import Endpoint, Speaks
 from labcoat.model.study import App, ComponentSpec
 from labcoat.model.variant import Level, Variant
 from labcoat.stack.base import Rendered, UserFile, Wiring
+from labcoat.stack.blame import way_out_of
 from labcoat.stack.edit import python as language
 from labcoat.stack.edit.patch import Patch, apply
 
@@ -111,21 +112,33 @@ class Gunicorn:
         return Rendered(files={FILE: text}, argv=argv, rewired=rewired)
 
     def check(self, host: Host, rendered: Rendered, wiring: Wiring) -> None:
-        """``gunicorn --check-config``, which imports the app too. Raises: RenderError."""
+        """``gunicorn --check-config``, which imports the app too.
+
+        Raises: RenderError (the file), NotReady (the app).
+        """
         completed = host.run(
             (*rendered.argv, "--check-config"),
             timeout_s=CHECK_TIMEOUT_S,
             cwd=wiring.app.directory,
             env=wiring.env,
         )
-        if completed.status != 0:
-            written, own = str(wiring.directory / FILE), str(self.origin.path)
-            raise RenderError(
-                "gunicorn refuses the file or cannot import the app",
-                where=own,
-                log=tuple(line.replace(written, own) for line in completed.tail()),
-                way_out="mend what the last line names, or leave the knob out",
+        if completed.status == 0:
+            return
+        written, own = str(wiring.directory / FILE), str(self.origin.path)
+        log = tuple(line.replace(written, own) for line in completed.tail())
+        if any("load_wsgiapp" in line for line in log):  # Gunicorn's own, once it read the file
+            raise NotReady(
+                "gunicorn cannot import the app",
+                where=f"[app] {wiring.app.target} in {wiring.app.directory}",
+                log=log,
+                way_out=way_out_of(log),
             )
+        raise RenderError(
+            "gunicorn refuses the file",
+            where=own,
+            log=log,
+            way_out="mend what the last line names, or leave the knob out",
+        )
 
     def ready(self, host: Host, process: Process, wiring: Wiring) -> bool:
         """Whether it accepts connections."""
