@@ -628,6 +628,37 @@ def test_a_journal_that_is_none(place: Place) -> None:
     place.assert_clean(before)
 
 
+TWO_ROUTES = """
+def app(environ, start):
+    if environ["PATH_INFO"] == "/broken":
+        raise ValueError("oops")
+    start("200 OK", [("Content-Type", "text/plain"), ("Content-Length", "5")])
+    return [b"hello"]
+"""
+
+
+@pytest.mark.parametrize(
+    ("second", "says"),
+    [
+        ('{ path = "/broken" }', ("GET /broken: ", "wrong status", "500")),
+        ('{ path = "/x", expect = { contains = "welcome" } }', ("GET /x: ", "wrong body")),
+    ],
+    ids=["a route that answers 500", "a route that answers something else"],
+)
+def test_baseline_asks_each_route(place: Place, second: str, says: tuple[str, ...]) -> None:
+    place.write("app.py", TWO_ROUTES)
+    place.write("labcoat.toml", STUDY.replace('{ path = "/" }', f'{{ path = "/" }}, {second}'))
+    before = place.listing()
+    done = place.labcoat("baseline", "--quick", "--json")
+    case = Case(
+        name="route", kind="NotReady", says=("the app answers wrongly", *says), where="http://",
+        way_out="expect",
+    )  # fmt: skip
+    assert_told(done, case, place.study)
+    Journal.open(place.study / ".labcoat" / "journal.db").close()
+    place.assert_clean(before)
+
+
 def test_a_journal_of_a_newer_labcoat(place: Place) -> None:
     before = place.listing()
     path = place.study / ".labcoat" / "journal.db"
