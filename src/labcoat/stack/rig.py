@@ -39,6 +39,7 @@ _DATABASES = frozenset(component.name for component in DATABASES)
 _PYTHON = frozenset(program.name for program in PROGRAMS if program.is_python)
 _POLL_S = 0.05
 _TRY_S = 2.0
+_HANGS_UP_S = 3.0
 
 
 class Rig:
@@ -320,13 +321,19 @@ class Rig:
     def _await_app(self, standing: Standing) -> None:
         """Wait until the stack answers a request of the workload with less than 500.
 
+        An app may be slow to answer at first; one that hangs up again and again (uWSGI
+        closes the connection of an app that raises, and nginx says 502) is broken.
         Raises: NotReady with the last words of the layer that is to blame.
         """
         path = _first_path(self.study)
         deadline = time.monotonic() + self.study.ready_timeout_s
         front = standing.layers[0].wiring.listen
+        not_refused_s = time.monotonic()
         while True:
+            asked_s = time.monotonic()
             answer = probe.get(front, path, timeout_s=_TRY_S)
+            if answer is None and time.monotonic() - asked_s > _TRY_S / 2:
+                not_refused_s = time.monotonic()  # slow, and perhaps still loading
             try:
                 self.sandbox.check()
             except Died as error:
@@ -339,6 +346,7 @@ class Rig:
             if answer is not None and answer.status < 500:
                 return
             is_broken = answer is not None and answer.status == 500
+            is_broken |= time.monotonic() - not_refused_s > _HANGS_UP_S
             if is_broken or time.monotonic() >= deadline:
                 raise self._unserved(standing, path, answer)
             time.sleep(_POLL_S)
@@ -347,7 +355,7 @@ class Rig:
         """Why the stack does not serve, with the app server's last words."""
         blamed = next(layer for layer in standing.layers if layer.name not in _WEB)
         what = (
-            f"the app did not answer GET {path} within {self.study.ready_timeout_s:g} s"
+            f"the app did not answer GET {path}"
             if answer is None
             else f"the app answers GET {path} with {answer.status}"
         )
