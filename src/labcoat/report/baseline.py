@@ -119,7 +119,8 @@ def _sweep(found: Baseline) -> Iterator[str]:
     for line, point in zip(lines, found.sweep, strict=True):
         yield f"{line}  {bar(point.throughput_per_s.value / top)}".rstrip()
     yield (
-        f"  knee at {law.knee_users} user{'s' if law.knee_users > 1 else ''}: 95 % of the maximum; more users only wait longer"
+        f"  knee at {law.knee_users} user{'s' if law.knee_users > 1 else ''}: 95 % of the maximum;"
+        " more users only wait longer"
         f" (law: X(1) {rate(law.gamma)}/s, contention {law.alpha:.3g}, crosstalk {law.beta:.2g},"
         f" residual {percent(law.residual_ratio)})"
     )
