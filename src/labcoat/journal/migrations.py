@@ -34,7 +34,15 @@ class Step:
     change: Callable[[Connection], None]
 
 
-STEPS: tuple[Step, ...] = ()
+def _add_stalled_ratio(connection: Connection) -> None:
+    connection.execute(
+        text("ALTER TABLE measurements ADD COLUMN generator_stalled_ratio DOUBLE PRECISION")
+    )
+
+
+STEPS: tuple[Step, ...] = (
+    Step(to=2, why="how long the generator was kept from its work", change=_add_stalled_ratio),
+)
 
 
 def migrate(

@@ -27,7 +27,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-VERSION = 1
+VERSION = 2
 
 
 class Utc(TypeDecorator[datetime]):
@@ -207,6 +207,7 @@ measurements = Table(
     _real("generator_loop_lag_p99_s"),
     _whole("generator_connects"),
     _whole("generator_syn_retransmits"),
+    _real("generator_stalled_ratio", nullable=True),
     _text("routes"),
     _text("notes"),
     _whole("requests"),

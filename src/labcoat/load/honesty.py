@@ -28,6 +28,7 @@ ACHIEVED_RATIO = 0.99
 SEND_LAG_S = 0.001
 SEND_LAG_OF_P50 = 0.05
 LOOP_LAG_S = 0.010
+STALLED_RATIO = 0.5
 OWN_CORE_RATIO = 0.70
 SHARED_CORE_RATIO = 0.95
 FREE_RATIO = 0.99
@@ -99,6 +100,7 @@ def judge(
         case _:
             assert_never(measurement.plan)
     rows.append(_loop_lag(measurement, summary))
+    rows.append(_stalled(measurement))
     rows.append(_cpu(measurement, target_cpu_s, has_own_cores=has_own_cores))
     again = measurement.use.syn_retransmits
     rows.append(
@@ -231,6 +233,25 @@ def _loop_lag(measurement: Measurement, summary: Summary) -> HonestyCheck:
         explanation=f"the generator's loop woke at most {lag * 1e3:.3f} ms late, 99 times of 100",
         remedy="latencies carry this lag: give the generator a core of its own",
         voids=False,
+    )
+
+
+def _stalled(measurement: Measurement) -> HonestyCheck:
+    """The share of the slice in which the generator wanted a core and had none.
+
+    On cores that it shares with the stack it waits its turn, which is part of every answer
+    alike; kept from them for most of the time (a quota, a stopped process) it measures
+    its own wait, whatever the stack does.
+    """
+    ratio = measurement.use.stalled_ratio
+    return HonestyCheck(
+        name="generator_stalled",
+        value=ratio,
+        limit=STALLED_RATIO,
+        unit="ratio",
+        passed=ratio < STALLED_RATIO,
+        explanation=f"the generator was kept from its work for {ratio:.0%} of the time",
+        remedy="it is starved of CPU: lift its quota, or load from another machine",
     )
 
 

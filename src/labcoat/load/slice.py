@@ -58,6 +58,7 @@ class Slice(ABC):
         self.connects = 0
         self.resent = 0
         self.lags_ns: list[int] = []
+        self.stalled_ns = 0
         self.cpu_s = 0.0
         self.started_ns = 0
         self._length_ns = round((order.window.warmup_s + order.window.measure_s) * NS)
@@ -113,6 +114,7 @@ class Slice(ABC):
     def _tick(self) -> None:
         now = monotonic_ns()
         self.lags_ns.append(now - self._due_ns)
+        self.stalled_ns += now - self._due_ns
         # Ticks that were missed were late too: leaving them out would hide a long pause.
         while self._due_ns + TICK_NS <= min(now, self._over_ns):
             self._due_ns += TICK_NS

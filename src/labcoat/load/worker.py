@@ -147,6 +147,7 @@ def measurement(order: Order, played: Slice, *, syn_retransmits: int) -> Measure
             loop_lag_p99_s=lags[min(len(lags) - 1, len(lags) * 99 // 100)] / 1e9,
             connects=played.connects,
             syn_retransmits=syn_retransmits,
+            stalled_ratio=min(1.0, played.stalled_ns / max(played.length_ns, 1)),
         ),
         routes=order.workload.routes,
         notes=tuple(notes),

@@ -127,7 +127,8 @@ class GeneratorUse:
     """What the generator itself did and cost during a slice.
 
     ``cpu_s``: its CPU seconds. ``cores``: how many cores it may run on.
-    ``loop_lag_p99_s``: how late its event loop woke up. ``connects``: connections opened.
+    ``loop_lag_p99_s``: how late its event loop woke up. ``stalled_ratio``: the share of
+    the slice during which a wake-up was due and had not come. ``connects``: connections opened.
     ``syn_retransmits``: retransmitted SYNs seen by the host meanwhile.
     """
 
@@ -136,6 +137,7 @@ class GeneratorUse:
     loop_lag_p99_s: float
     connects: int
     syn_retransmits: int = 0
+    stalled_ratio: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -123,7 +123,12 @@ def a_measurement(n: int = 50, *, seed: int = 1, plan: Plan = CLOSED) -> Measure
         started_ns=2**53 + 1,  # past what a double holds
         records=some_records(n, seed=seed),
         use=GeneratorUse(
-            cpu_s=0.31, cores=1, loop_lag_p99_s=0.0002, connects=32, syn_retransmits=1
+            cpu_s=0.31,
+            cores=1,
+            loop_lag_p99_s=0.0002,
+            connects=32,
+            syn_retransmits=1,
+            stalled_ratio=0.125,
         ),
         routes=("login", "home"),
         notes=("a note",),

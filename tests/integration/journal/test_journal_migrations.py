@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -14,15 +15,24 @@ from labcoat.journal import Journal, schema
 from labcoat.journal.address import Address
 from labcoat.journal.database import Engines, engines
 from labcoat.journal.migrations import Step, current, migrate, require
-from labcoat.testing.journal import a_study
+from labcoat.testing.journal import (
+    a_measurement,
+    a_study,
+    a_trial,
+    a_usage,
+    assert_same_measurement,
+    begun,
+)
 
-AT_2 = Step(
-    to=2,
+NOW = schema.VERSION
+PAST = list(range(1, NOW + 1))
+NEXT = Step(
+    to=NOW + 1,
     why="studies get a colour",
     change=lambda connection: _execute(connection, "ALTER TABLE studies ADD COLUMN colour TEXT"),
 )
-AT_3 = Step(
-    to=3,
+AFTER = Step(
+    to=NOW + 2,
     why="colours get a table",
     change=lambda connection: _execute(connection, "CREATE TABLE colours (name TEXT NOT NULL)"),
 )
@@ -50,14 +60,14 @@ def test_an_older_journal_is_brought_forward_and_keeps_what_it_has(
 ) -> None:
     with Journal.open(where) as journal:
         study = journal.begin_study(a_study())
-    migrate(bound.writing, Address.of(where), steps=(AT_2, AT_3), version=3)
-    assert versions(bound) == [1, 2, 3]
+    migrate(bound.writing, Address.of(where), steps=(NEXT, AFTER), version=NOW + 2)
+    assert versions(bound) == [NOW, NOW + 1, NOW + 2]
     with bound.reading.connect() as connection:
         found = connection.execute(text("SELECT id, colour FROM studies")).all()
         assert connection.execute(text("SELECT name FROM colours")).all() == []
     assert [tuple(row) for row in found] == [(study.id, None)]
-    migrate(bound.writing, Address.of(where), steps=(AT_2, AT_3), version=3)
-    assert versions(bound) == [1, 2, 3]
+    migrate(bound.writing, Address.of(where), steps=(NEXT, AFTER), version=NOW + 2)
+    assert versions(bound) == [NOW, NOW + 1, NOW + 2]
 
 
 def test_a_step_that_fails_leaves_no_trace_and_the_steps_before_it(
@@ -68,20 +78,39 @@ def test_a_step_that_fails_leaves_no_trace_and_the_steps_before_it(
         raise KeyboardInterrupt
 
     Journal.open(where).close()
-    failing = Step(to=3, why="interrupted", change=half_way)
+    failing = Step(to=NOW + 2, why="interrupted", change=half_way)
     with pytest.raises(KeyboardInterrupt):
-        migrate(bound.writing, Address.of(where), steps=(AT_2, failing), version=3)
-    assert versions(bound) == [1, 2]
+        migrate(bound.writing, Address.of(where), steps=(NEXT, failing), version=NOW + 2)
+    assert versions(bound) == [NOW, NOW + 1]
     with bound.reading.connect() as connection:
         assert not sqlalchemy.inspect(connection).has_table("half")
-    migrate(bound.writing, Address.of(where), steps=(AT_2, AT_3), version=3)
-    assert versions(bound) == [1, 2, 3]
+    migrate(bound.writing, Address.of(where), steps=(NEXT, AFTER), version=NOW + 2)
+    assert versions(bound) == [NOW, NOW + 1, NOW + 2]
+
+
+def test_a_journal_of_schema_1_is_brought_forward_and_its_trials_stay_readable(
+    where: Path | str, bound: Engines
+) -> None:
+    with bound.writing.begin() as connection:
+        schema.metadata.create_all(connection)
+        _execute(connection, "ALTER TABLE measurements DROP COLUMN generator_stalled_ratio")
+        connection.execute(
+            sqlalchemy.insert(schema.schema_versions).values(
+                version=1, at=datetime(2026, 11, 24, tzinfo=UTC), labcoat="0.0.1"
+            )
+        )
+    with Journal.open(where) as journal:
+        _, experiment = begun(journal)
+        measured = a_measurement()
+        record = journal.record_trial(a_trial(experiment.id), measured, a_usage())
+        assert_same_measurement(journal.measurement(record.id), measured)
+    assert versions(bound) == PAST
 
 
 @pytest.mark.parametrize("read_only", [False, True])
 def test_a_newer_journal_is_refused(where: Path | str, bound: Engines, read_only: bool) -> None:
     Journal.open(where).close()
-    migrate(bound.writing, Address.of(where), steps=(AT_2,), version=2)
+    migrate(bound.writing, Address.of(where), steps=(NEXT,), version=NOW + 1)
     with pytest.raises(JournalError, match="newer labcoat") as caught:
         Journal.open(where, read_only=read_only)
     assert caught.value.way_out is not None
@@ -92,9 +121,9 @@ def test_a_reader_refuses_an_older_journal(where: Path | str, bound: Engines) ->
     Journal.open(where).close()
     with (
         bound.reading.connect() as connection,
-        pytest.raises(JournalError, match="schema 1, older than the 2"),
+        pytest.raises(JournalError, match=f"schema {NOW}, older than the {NOW + 1}"),
     ):
-        require(connection, Address.of(where), version=2)
+        require(connection, Address.of(where), version=NOW + 1)
 
 
 @pytest.mark.parametrize("read_only", [False, True])

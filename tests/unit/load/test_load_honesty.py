@@ -63,6 +63,7 @@ def test_an_honest_closed_loop() -> None:
     assert {each.name for each in verdict.rows} == {
         "littles_law",
         "loop_lag_p99",
+        "generator_stalled",
         "generator_cpu",
         "syn_retransmits",
     }
@@ -129,6 +130,15 @@ def test_cpu_of_the_generator(*, cpu_s: float, own: bool, passed: bool) -> None:
     """The slice lasted 2.5 s: 70 % of an own core is 1.75 s, 95 % of a shared one 2.375 s."""
     verdict = judge(used(simulated(CLOSED), cpu_s=cpu_s), has_own_cores=own)
     assert row(verdict, "generator_cpu").passed is passed
+    assert verdict.is_honest is passed
+
+
+@pytest.mark.parametrize(("stalled", "passed"), [(0.3, True), (0.5, False), (0.9, False)])
+def test_a_generator_that_is_kept_from_its_work_is_not_honest(
+    *, stalled: float, passed: bool
+) -> None:
+    verdict = judge(used(simulated(CLOSED), stalled_ratio=stalled))
+    assert row(verdict, "generator_stalled").passed is passed
     assert verdict.is_honest is passed
 
 
