@@ -6,6 +6,7 @@ log reads well. Nothing here is needed for a result.
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from types import TracebackType
@@ -13,10 +14,13 @@ from typing import Self, assert_never
 
 from rich.console import Console
 from rich.live import Live
+from rich.markup import escape
 from rich.spinner import Spinner
 from rich.text import Text
 
 from labcoat.lab.events import (
+    Asked,
+    BlockJudged,
     BlockVoided,
     ComponentUp,
     Event,
@@ -25,7 +29,19 @@ from labcoat.lab.events import (
     SliceMeasured,
     WarmingUp,
 )
-from labcoat.report.format import clock, rate, seconds
+from labcoat.lab.question import Question
+from labcoat.model.stats import Decision, Verdict
+from labcoat.report.experiment import MARKS, VERDICTS
+from labcoat.report.format import clock, effect, evidence, rate, seconds
+
+_STYLES = {
+    Verdict.IMPROVED: "green",
+    Verdict.REGRESSED: "red",
+    Verdict.EQUIVALENT: "cyan",
+    Verdict.NOT_BETTER: "yellow",
+    Verdict.INCONCLUSIVE: "yellow",
+    Verdict.INVALID: "bold red",
+}
 
 
 class LiveView:
@@ -85,9 +101,52 @@ class LiveView:
                     f" · p99 {seconds(event.latency_p99_s)} · steal {event.steal_ratio:.0%}"
                 )
             case BlockVoided():
-                self._line(f"[yellow]![/] block {event.index} void: {event.reason}")
+                self._line(f"[yellow]![/] block {event.index} void: {escape(event.reason)}")
+            case Asked():
+                self._phase = label(event.question)
+                self._phase_started = time.monotonic()
+                if event.blocks:
+                    self._line(f"  {escape(self._phase)} goes on after {event.blocks} blocks")
+            case BlockJudged():
+                self._judged(event)
             case _:
                 assert_never(event)
 
+    def _judged(self, event: BlockJudged) -> None:
+        """What is known now moves on the line; a verdict stays."""
+        found = event.effect
+        known = "" if found is None else effect(found.point, found.low, found.high)
+        count = f"{event.blocks} block{'' if event.blocks == 1 else 's'}"
+        verdict = event.decision.verdict
+        if verdict is None:
+            parts = [label(event.question), known, count + stake(event.decision)]
+            self._phase = " · ".join(part for part in parts if part)
+            if self._live is None:
+                self._line(f"  {escape(self._phase)}")
+            return
+        took = clock(time.monotonic() - self._phase_started)
+        mark, style = MARKS[verdict.value], _STYLES[verdict]
+        self._line(
+            f"[{style}]{mark}[/] {escape(label(event.question))}  {escape(known)}  {count}"
+            f"  [dim]{took}[/]  [{style}]{VERDICTS[verdict.value]}[/]"
+        )
+
     def _line(self, markup: str) -> None:
         self._console.print(markup, soft_wrap=True)
+
+
+def label(question: Question) -> str:
+    """A question in few words."""
+    change = question.change
+    what = "A/A" if change is None else f"{change[0]}={change[1]}"
+    return f"{what}, {question.rule.objective.title}" if question.kind == "guard" else what
+
+
+def stake(decision: Decision) -> str:
+    """The stronger of both sides' evidence, and what it needs."""
+    found = decision.evidence
+    if found is None:
+        return ""
+    side = "+" if found.better >= found.worse else "-"
+    value = math.exp(min(max(found.better, found.worse), 700.0))
+    return f" · E{side} {evidence(value)} / {math.exp(found.needed):.0f}"

@@ -21,4 +21,5 @@ COMMANDS: tuple[CommandRow, ...] = (
     CommandRow(
         "baseline", "labcoat.cli.baseline", "Measure the stack: noise, capacity, where time goes."
     ),
+    CommandRow("try", "labcoat.cli.try_", "Ask one question: is it better with KNOB=LEVEL?"),
 )

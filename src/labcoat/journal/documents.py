@@ -85,6 +85,7 @@ def study_document(study: Study) -> dict[str, Any]:
             "requests": [_request(request) for request in study.workload.requests],
             "cookies": study.workload.cookies,
             "base_dir": study.workload.base_dir,
+            "normalise": study.workload.normalise,
         },
     }
 

@@ -1,4 +1,4 @@
-"""The A/A experiment: the origin against itself, decided like any other."""
+"""The A/A experiment of a baseline: the origin against itself, a fixed number of epochs."""
 
 from __future__ import annotations
 
@@ -9,22 +9,18 @@ from itertools import count
 
 from labcoat.errors import PreflightError
 from labcoat.lab.arms import boot, warm_up
-from labcoat.lab.blocks import UNSTOLEN, block_values
 from labcoat.lab.events import BlockVoided, PhaseFinished, PhaseStarted
 from labcoat.lab.pace import Pace
+from labcoat.lab.pairing import MeasuredBlock, Terms, measure_block, slots_of
 from labcoat.lab.phases import tell_slice
 from labcoat.lab.schedule import PlannedBlock, redraw, schedule
-from labcoat.lab.validity import void_reason
-from labcoat.lab.workbench import Reading, Workbench, measure_slice
-from labcoat.model.experiment import Arm, Trial
-from labcoat.model.journal import ExperimentRecord
-from labcoat.model.load import ClosedLoop, Window
-from labcoat.model.metric import CPU_PER_REQUEST, THROUGHPUT
+from labcoat.lab.workbench import Reading, Workbench
+from labcoat.model.experiment import Arm
+from labcoat.model.load import ClosedLoop
 from labcoat.model.variant import ORIGIN
 from labcoat.stack.rig import Rig
 from labcoat.stack.standing import Standing
 
-SLOTS = ("a", "b")
 VOIDS_RATIO = 0.5
 """More void blocks than this share of the good ones, and the machine is no laboratory."""
 
@@ -59,6 +55,11 @@ def measure_aa(bench: Workbench, rig: Rig, pace: Pace) -> AaOutcome:
         treatment=ORIGIN,
         seed=bench.study.seed,
     )
+    terms = Terms(
+        experiment=experiment.id,
+        plan=ClosedLoop(users=bench.study.users),
+        discard_s=pace.discard_s,
+    )
     bench.tell(PhaseStarted(name="A/A", expected_s=pace.aa_s))
     outcome = AaOutcome()
     for epoch in schedule(
@@ -68,11 +69,13 @@ def measure_aa(bench: Workbench, rig: Rig, pace: Pace) -> AaOutcome:
         slice_s=pace.slice_s,
     ):
         started = time.monotonic()
-        arms = _boot_both(bench, rig, epoch.first_slot, outcome)
+        arms = {arm: boot(bench, rig, slot) for arm, slot in slots_of(epoch.first_slot).items()}
+        for standing in arms.values():
+            outcome.unsteady += not warm_up(bench, standing).is_steady
         outcome.restart_s.append(time.monotonic() - started)
         outcome.epochs.append(
             [
-                _good_block(bench, arms, experiment, epoch.index, block, outcome, pace)
+                _good_block(bench, arms, terms, epoch.index, block, outcome, pace).values
                 for block in epoch.blocks
             ]
         )
@@ -92,17 +95,26 @@ def measure_aa(bench: Workbench, rig: Rig, pace: Pace) -> AaOutcome:
 def _good_block(
     bench: Workbench,
     arms: Mapping[Arm, Standing],
-    experiment: ExperimentRecord,
+    terms: Terms,
     epoch: int,
     block: PlannedBlock,
     outcome: AaOutcome,
     pace: Pace,
-) -> Mapping[str, float]:
-    """The log ratios of one block, drawn anew as long as it is void."""
+) -> MeasuredBlock:
+    """One block, drawn anew as long as it is void."""
+    total = pace.epochs * pace.blocks_per_epoch * len(block.slices)
+
+    def told(position: int, reading: Reading) -> None:
+        tell_slice(bench, "A/A", len(outcome.readings) + position + 1, total, reading)
+
     for attempt in count():
-        values = _measure_block(bench, arms, experiment, epoch, block, attempt, outcome, pace)
-        if values is not None:
-            return values
+        measured = measure_block(bench, arms, terms, block, epoch=epoch, attempt=attempt, told=told)
+        if isinstance(measured, MeasuredBlock):
+            outcome.readings += [((epoch, arm), reading) for arm, reading in measured.slices]
+            outcome.block_s.append(measured.took_s)
+            return measured
+        outcome.voids.append(measured.reason)
+        bench.tell(BlockVoided(index=block.index, reason=measured.reason))
         if len(outcome.voids) > max(3.0, VOIDS_RATIO * pace.epochs * pace.blocks_per_epoch):
             break
         block = redraw(bench.study.seed, block, attempt=attempt + 1, slice_s=pace.slice_s)
@@ -112,77 +124,3 @@ def _good_block(
         log=tuple(dict.fromkeys(outcome.voids)),
         way_out="see `labcoat doctor`; try again when the machine is quieter",
     )
-
-
-def _boot_both(bench: Workbench, rig: Rig, first: Arm, outcome: AaOutcome) -> dict[Arm, Standing]:
-    arms = {
-        arm: boot(bench, rig, slot) for arm, slot in ((first, SLOTS[0]), (first.other, SLOTS[1]))
-    }
-    for standing in arms.values():
-        outcome.unsteady += not warm_up(bench, standing).is_steady
-    return arms
-
-
-def _measure_block(
-    bench: Workbench,
-    arms: Mapping[Arm, Standing],
-    experiment: ExperimentRecord,
-    epoch: int,
-    block: PlannedBlock,
-    attempt: int,
-    outcome: AaOutcome,
-    pace: Pace,
-) -> Mapping[str, float] | None:
-    """One block: its log ratios, or None when a slice is void."""
-    started = time.monotonic()
-    total_slices = pace.epochs * pace.blocks_per_epoch * len(block.slices)
-    drawn = bench.journal.record_block(
-        experiment.id,
-        block.index,
-        block.order,
-        attempt=attempt,
-        epoch=epoch,
-        seed=block.seed,
-    )
-    values: list[tuple[Arm, Mapping[str, float]]] = []
-    good: list[tuple[tuple[int, Arm], Reading]] = []
-    for position, each in enumerate(block.slices):
-        standing = arms[each.arm]
-        trial = Trial(
-            experiment=experiment.id,
-            block=drawn.id,
-            arm=each.arm,
-            slot=SLOTS.index(standing.arm),
-            position=position,
-            variant=standing.variant,
-        )
-        reading = measure_slice(
-            bench,
-            standing,
-            ClosedLoop(users=bench.study.users),
-            Window(warmup_s=pace.discard_s, measure_s=each.measure_s),
-            seed=block.seed,
-            trial=trial,
-        )
-        reason = void_reason(reading)
-        if reason is not None:
-            outcome.voids.append(reason)
-            bench.journal.record_void(drawn.id, reason)
-            bench.tell(BlockVoided(index=block.index, reason=reason))
-            return None
-        done = len(outcome.readings) + position + 1
-        tell_slice(bench, "A/A", done, total_slices, reading)
-        good.append(((epoch, each.arm), reading))
-        values.append((each.arm, slice_values(reading)))
-    outcome.readings += good
-    outcome.block_s.append(time.monotonic() - started)
-    return block_values(values)
-
-
-def slice_values(reading: Reading) -> dict[str, float]:
-    """The metrics of a slice that an experiment compares, and its covariate."""
-    return {
-        THROUGHPUT.name: reading.summary.throughput_per_s,
-        CPU_PER_REQUEST.name: reading.cpu_per_request_s,
-        UNSTOLEN: max(1.0 - reading.steal_ratio, 0.01),
-    }

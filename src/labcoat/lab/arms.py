@@ -28,9 +28,16 @@ class Warm:
     warmup_s: float
 
 
-def boot(bench: Workbench, rig: Rig, arm: str, variant: Variant = ORIGIN) -> Standing:
+def boot(
+    bench: Workbench,
+    rig: Rig,
+    arm: str,
+    variant: Variant = ORIGIN,
+    *,
+    own_database: bool = False,
+) -> Standing:
     """Start one arm's instance and say which components are up."""
-    standing = rig.boot(arm, variant)
+    standing = rig.boot(arm, variant, own_database=own_database)
     for layer in standing.layers:
         bench.tell(
             ComponentUp(

@@ -15,17 +15,18 @@ UNSTOLEN = "unstolen"
 
 
 def block_values(slices: Sequence[tuple[Arm, Mapping[str, float]]]) -> dict[str, float]:
-    """The log ratio of one block, for each metric.
+    """The log ratio of one block, for each metric that all of its slices have.
 
     ``slices``: the block's four, each with its arm and metric -> value (> 0).
     """
+    shared = [name for name in slices[0][1] if all(name in values for _, values in slices)]
     arms = {arm: [values for each, values in slices if each is arm] for arm in Arm}
     return {
         name: log_ratio(
             [values[name] for values in arms[Arm.BASELINE]],
             [values[name] for values in arms[Arm.TREATMENT]],
         )
-        for name in slices[0][1]
+        for name in shared
     }
 
 

@@ -6,15 +6,13 @@ import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from labcoat.errors import StackError
 from labcoat.host.base import Launch, Process
 from labcoat.host.sandbox import Sandbox
-from labcoat.load.binding import bind
-from labcoat.model.load import Target
+from labcoat.lab.spoken import spoken
 from labcoat.model.study import Study
 
 PROBE = Path(__file__).with_name("probe.py")
@@ -148,26 +146,17 @@ def _start_probe(
 
 
 def calls_of(study: Study, *, seed: int) -> list[dict[str, Any]]:
-    """The requests of the mix as a server would hand them to the app.
-
-    Taken from the very bytes that the generator sends: method, path, headers, body.
-    """
-    target = Target(url="http://127.0.0.1")
-    calls = []
-    for wire, route in islice(bind(study.workload, target, seed=seed), CALLS):
-        head, _, body = wire.partition(b"\r\n\r\n")
-        first, *fields = head.decode("latin-1").split("\r\n")
-        method, path, _ = first.split(" ", 2)
-        calls.append(
-            {
-                "route": study.workload.routes[route.index],
-                "method": method,
-                "path": path,
-                "headers": [tuple(part.strip() for part in f.split(":", 1)) for f in fields],
-                "body": body.decode("utf-8"),
-            }
-        )
-    return calls
+    """The requests of the mix as a server would hand them to the app."""
+    return [
+        {
+            "route": each.route,
+            "method": each.method,
+            "path": each.path,
+            "headers": each.headers,
+            "body": each.body.decode("utf-8"),
+        }
+        for each in spoken(study.workload, seed=seed, count=CALLS)
+    ]
 
 
 def _result(study: Study, folder: Path, process: Process) -> dict[str, Any]:

@@ -9,6 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from labcoat.lab.question import Question
+from labcoat.model.stats import Decision, Effect
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PhaseStarted:
@@ -64,5 +67,33 @@ class BlockVoided:
     reason: str
 
 
-Event = PhaseStarted | PhaseFinished | ComponentUp | WarmingUp | SliceMeasured | BlockVoided
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """An experiment begins, or goes on with ``blocks`` that an earlier sitting measured."""
+
+    question: Question
+    experiment_id: str
+    blocks: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BlockJudged:
+    """What is known of a question after one more epoch. ``effect`` None: too little yet."""
+
+    question: Question
+    blocks: int
+    effect: Effect | None
+    decision: Decision
+
+
+Event = (
+    PhaseStarted
+    | PhaseFinished
+    | ComponentUp
+    | WarmingUp
+    | SliceMeasured
+    | BlockVoided
+    | Asked
+    | BlockJudged
+)
 Listener = Callable[[Event], None]

@@ -22,6 +22,8 @@ from labcoat.lab.study_form import (
     ExpectForm,
     RequestForm,
     StudyForm,
+    WorkloadFileForm,
+    WorkloadForm,
     find_program,
     from_folder,
 )
@@ -64,6 +66,25 @@ def read_study(path: Path) -> Study:
     if mistakes or form is None:
         raise complain(file, mistakes, key_lines(text))
     return build(form, file)
+
+
+def read_workload(path: Path) -> tuple[Workload, int]:
+    """The mix and the number of users of a file with a ``[workload]`` table alone.
+
+    Raises: UsageError, with every mistake of the file in ``log``.
+    """
+    file = Path(os.path.abspath(path.expanduser()))  # noqa: PTH100  keeps symbolic links
+    text = read_text(file)
+    tables = parse(text, file)
+    form: WorkloadFileForm | None = None
+    mistakes = list(find_contradictions(tables))
+    try:
+        form = WorkloadFileForm.model_validate(tables, context=file.parent)
+    except ValidationError as error:
+        mistakes += [explain(details) for details in error.errors(include_url=False)]
+    if mistakes or form is None:
+        raise complain(file, mistakes, key_lines(text))
+    return build_workload(form.workload, file.parent), form.workload.users
 
 
 def read_text(file: Path) -> str:
@@ -151,11 +172,7 @@ def build(form: StudyForm, file: Path) -> Study:
                 form.stack.items(), key=lambda item: PLACES[item[0]].role.value
             )
         ),
-        workload=Workload(
-            requests=build_requests(form.workload.requests, root),
-            cookies=form.workload.cookies,
-            base_dir=str(root),
-        ),
+        workload=build_workload(form.workload, root),
         users=form.workload.users,
         objective=settings.objective,
         margin=settings.margin,
@@ -206,6 +223,15 @@ def build_component(name: str, component: ComponentForm, root: Path) -> Componen
         file=None if component.file is None else from_folder(root, component.file),
         options=tuple(component.options.items()),
         binary=None if component.binary is None else find_program(component.binary, root),
+    )
+
+
+def build_workload(form: WorkloadForm, root: Path) -> Workload:
+    return Workload(
+        requests=build_requests(form.requests, root),
+        cookies=form.cookies,
+        base_dir=str(root),
+        normalise=tuple(form.normalise),
     )
 
 

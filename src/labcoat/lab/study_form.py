@@ -198,6 +198,14 @@ def is_body_file(name: str, info: ValidationInfo[Path]) -> str:
     return name
 
 
+def is_pattern(text: str) -> str:
+    try:
+        re.compile(text.encode())
+    except re.error as error:
+        raise wrong(f"not a regular expression: {error}, in {text!r}") from error
+    return text
+
+
 def as_statuses(value: object) -> object:
     return [value] if isinstance(value, int) and not isinstance(value, bool) else value
 
@@ -317,7 +325,20 @@ class WorkloadForm(Form):
         32, ge=1, le=10_000, description="How many users the saturation load has (closed loop)."
     )
     cookies: bool = Field(True, description="Whether each user keeps the cookies it is given.")
+    normalise: list[Annotated[str, AfterValidator(is_pattern)]] = Field(
+        [],
+        description=(
+            "Regular expressions of what may differ between two equal answers (a token, a time): "
+            "taken out of bodies before the answers of two arms are compared."
+        ),
+    )
     requests: list[RequestForm] = Field(min_length=1, description="The mix of requests.")
+
+
+class WorkloadFileForm(Form):
+    """A file that holds nothing but a workload."""
+
+    workload: WorkloadForm = Field(description="What the stack endures.")
 
 
 class SettingsForm(Form):

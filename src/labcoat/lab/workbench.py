@@ -99,14 +99,24 @@ class Reading:
         idle_s = after.idle_s + after.iowait_s - before.idle_s - before.iowait_s
         return max(0.0, idle_s) / (after.cores * self.wall_s)
 
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """Names of the layers, front to back."""
+        return tuple(self.usage.layers_before)
+
     def layer_cpu_s(self, layer: str) -> float:
         """CPU seconds that a layer spent in the slice."""
         return self.usage.layers_after[layer].cpu_s - self.usage.layers_before[layer].cpu_s
 
     @property
+    def pss_bytes(self) -> int:
+        """Memory of all layers after the slice."""
+        return sum(after.pss_bytes for after in self.usage.layers_after.values())
+
+    @property
     def cpu_per_request_s(self) -> float:
         """CPU seconds of all layers for each answered request."""
-        spent = sum(self.layer_cpu_s(layer) for layer in self.usage.layers_before)
+        spent = sum(self.layer_cpu_s(layer) for layer in self.layers)
         return spent / max(self.answered, 1)
 
 

@@ -23,6 +23,7 @@ from labcoat.host.machine import read_host_counters
 from labcoat.load.binding import bind
 from labcoat.load.messages import Failure, Forget, Order, Progress
 from labcoat.load.pool import Pool
+from labcoat.load.precedence import take_precedence
 from labcoat.load.slice import ClosedSlice, OpenSlice, Slice
 from labcoat.model.load import (
     ClosedLoop,
@@ -159,6 +160,7 @@ def main() -> None:
     gc.set_threshold(YOUNG, 20, 20)
     if len(sys.argv) > 2:  # name, socket, CPUs
         os.sched_setaffinity(0, map(int, sys.argv[2].split(",")))
+    take_precedence()
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # a connection is a file
     with Connection(int(sys.argv[1])) as client:

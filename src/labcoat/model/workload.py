@@ -55,11 +55,14 @@ class Workload:
 
     ``cookies``: whether each user keeps the cookies it is given.
     ``base_dir``: the folder that ``{file:...}`` names start from.
+    ``normalise``: patterns of what may differ between two equal answers; taken out of
+    bodies before the answers of two arms are compared.
     """
 
     requests: tuple[RequestTemplate, ...]
     cookies: bool = True
     base_dir: str = "."
+    normalise: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.requests:

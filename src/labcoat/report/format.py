@@ -47,6 +47,24 @@ def percent(ratio: float, *, signed: bool = False) -> str:
     return f"{value:{sign}.0f} %" if abs(value) >= 9.95 else f"{value:{sign}.1f} %"
 
 
+def effect(point: float | None, low: float | None, high: float | None) -> str:
+    """A change with its interval: ``+6.2 % [-0.8 %, +13.9 %]``; an unbounded end is ∞."""
+    if point is None:
+        return "not known yet"
+    ends = (
+        "-∞" if low is None or not math.isfinite(low) else percent(low, signed=True),
+        "+∞" if high is None or not math.isfinite(high) else percent(high, signed=True),
+    )
+    return f"{percent(point, signed=True)} [{ends[0]}, {ends[1]}]"
+
+
+def evidence(value: float) -> str:
+    """How often a bet has multiplied its stake: ``11.4``, ``4.1e6``."""
+    if not math.isfinite(value) or value >= 1e5:
+        return "1e300 or more" if not math.isfinite(value) else f"{value:.1e}".replace("e+0", "e")
+    return three_digits(value)
+
+
 def size(value: float) -> str:
     """Bytes in the unit that suits them: ``700 kB``, ``1.2 GB`` (powers of ten)."""
     for unit, scale in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):

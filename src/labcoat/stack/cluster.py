@@ -13,7 +13,7 @@ import hashlib
 import os
 import secrets
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -87,7 +87,7 @@ class Clusters:
         digest = hashlib.sha256()
         for part in (self.located.version, *(self.app.seed or ()), *map(str, self.app.env)):
             digest.update(part.encode() + b"\0")
-        for path in _seeding_files(self.app.directory):
+        for path in files_below(self.app.directory, SEEDING):
             digest.update(str(path.relative_to(self.app.directory)).encode() + b"\0")
             digest.update(path.read_bytes() + b"\0")
         return digest.hexdigest()[:24]
@@ -251,11 +251,12 @@ def _link(source: str, target: str) -> str:
     return target
 
 
-def _seeding_files(directory: Path) -> list[Path]:
+def files_below(directory: Path, suffixes: Collection[str]) -> list[Path]:
+    """The app's own files of these kinds, in order; not those of environments and caches."""
     found: list[Path] = []
     for folder, names, files in os.walk(directory):
         names[:] = sorted(n for n in names if not n.startswith(".") and n not in SKIPPED)
-        found += [Path(folder, file) for file in sorted(files) if Path(file).suffix in SEEDING]
+        found += [Path(folder, file) for file in sorted(files) if Path(file).suffix in suffixes]
     return found
 
 

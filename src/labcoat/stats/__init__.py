@@ -7,6 +7,7 @@
     interval     effects, rates and percentiles with their intervals; the noise floor
     covariate    the steal adjustment, learnt from A/A blocks
     power        what a time budget can find, and the budget an effect needs
+    online       many experiments, one after the other
     variance     noise within epochs and between restarts; blocks per restart
     window       the length of a slice
     histogram    latencies merged, never averaged

@@ -1,0 +1,179 @@
+"""Same answers: whether both arms say the same to the same requests.
+
+A stack that is faster because it answers otherwise has regressed, whatever its speed. Each
+route is asked of both arms, by one user each with the cookies that they are given. Where
+the answers differ, both arms are asked once more: what an arm does not say twice itself
+(a token, a time) is unstable, and only its status, its headers and its rough size count.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import re
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from urllib.parse import urlsplit
+
+from labcoat.lab.spoken import Spoken, spoken
+from labcoat.lab.workbench import Workbench
+from labcoat.model.experiment import Arm
+from labcoat.model.workload import Workload
+from labcoat.stack import probe
+from labcoat.stack.standing import Standing
+
+HEADERS = ("cache-control", "content-type", "location")
+"""Headers that mean something to who asked. How a body is packed is not among them."""
+
+FEW, MANY = 1, 60
+SIZE_FACTOR = 2.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """What matters of one answer. ``status`` 0: there was none.
+
+    ``cookies``: names of the cookies it sets. ``digest``: of the body, unpacked and
+    normalised; ``size``: its bytes.
+    """
+
+    status: int
+    headers: tuple[tuple[str, str], ...] = ()
+    cookies: tuple[str, ...] = ()
+    digest: str = ""
+    size: int = 0
+
+    def differs(self, other: Said, *, is_unstable: bool) -> str | None:
+        """What is not the same in another answer, in words; None if nothing is."""
+        if self.status != other.status:
+            return f"status {self.status}, not {other.status}"
+        for name in HEADERS:
+            ours, theirs = dict(self.headers).get(name), dict(other.headers).get(name)
+            if ours != theirs:
+                return f"{name} {ours!r}, not {theirs!r}"
+        if self.cookies != other.cookies:
+            return f"cookies {', '.join(self.cookies) or 'none'}, not {', '.join(other.cookies)}"
+        if is_unstable:
+            small, large = sorted((self.size, other.size))
+            if large > SIZE_FACTOR * max(small, 1):
+                return f"a body of {self.size} bytes, not {other.size}"
+        elif self.digest != other.digest:
+            return f"another body ({self.size} bytes, not {other.size})"
+        return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """Both arms' answers held against each other.
+
+    ``differences``: route and what differs in the treatment's answer, one line each.
+    ``unstable``: routes whose body is not twice the same on one arm.
+    """
+
+    compared: int
+    differences: tuple[str, ...] = ()
+    unstable: tuple[str, ...] = ()
+
+
+def compare_answers(
+    bench: Workbench, arms: Mapping[Arm, Standing], *, seed: int, each: int = FEW
+) -> Comparison:
+    """Ask both arms the same, ``each`` times per route, and tell what differs."""
+    workload = bench.study.workload
+    evenly = replace(workload, requests=tuple(replace(r, weight=1.0) for r in workload.requests))
+    count = min(MANY, each * len(workload.requests))
+    asked = tuple(spoken(evenly, seed=seed, count=count))
+    timeout_s = bench.study.request_timeout_s
+    first = {arm: ask_all(arms[arm], asked, workload, timeout_s=timeout_s) for arm in Arm}
+    if first[Arm.BASELINE] == first[Arm.TREATMENT]:
+        return Comparison(compared=count)
+    again = {arm: ask_all(arms[arm], asked, workload, timeout_s=timeout_s) for arm in Arm}
+    return judge_answers(asked, first, again)
+
+
+def judge_answers(
+    asked: Sequence[Spoken],
+    first: Mapping[Arm, Sequence[Said]],
+    again: Mapping[Arm, Sequence[Said]],
+) -> Comparison:
+    """What differs between the arms and is said twice by each. Pure."""
+    differences: dict[str, str] = {}
+    unstable: dict[str, None] = {}
+    for index, request in enumerate(asked):
+        said = {arm: (first[arm][index], again[arm][index]) for arm in Arm}
+        is_unstable = any(one.digest != other.digest for one, other in said.values())
+        if is_unstable:
+            unstable[request.route] = None
+        what = [
+            said[Arm.TREATMENT][time].differs(said[Arm.BASELINE][time], is_unstable=is_unstable)
+            for time in (0, 1)
+        ]
+        if all(what):
+            differences.setdefault(request.route, f"{request.route}: {what[0]}")
+    return Comparison(
+        compared=len(asked),
+        differences=tuple(differences.values()),
+        unstable=tuple(unstable),
+    )
+
+
+def ask_all(
+    standing: Standing, asked: Iterable[Spoken], workload: Workload, *, timeout_s: float
+) -> tuple[Said, ...]:
+    """The answers of one arm to one user, in order."""
+    jar: dict[str, str] = {}
+    front = standing.layers[0].wiring.listen
+    own = urlsplit(standing.target.url).netloc
+    heard = []
+    for request in asked:
+        headers = request.headers
+        if jar and workload.cookies:
+            headers += (("Cookie", "; ".join(f"{name}={value}" for name, value in jar.items())),)
+        answer = probe.ask(
+            front,
+            request.method,
+            request.path,
+            headers=headers,
+            body=request.body,
+            timeout_s=timeout_s,
+        )
+        if answer is None:
+            heard.append(Said(status=0))
+            continue
+        for name, value in answer.headers:
+            if name.lower() == "set-cookie":
+                key, _, content = value.partition(";")[0].partition("=")
+                jar[key.strip()] = content.strip()
+        heard.append(said_of(answer, own=own, normalise=workload.normalise))
+    return tuple(heard)
+
+
+def said_of(answer: probe.Answer, *, own: str, normalise: Sequence[str] = ()) -> Said:
+    """What matters of an answer. ``own``: the arm's address, which no two arms share."""
+    named = [(name.lower(), value.replace(own, "HOST")) for name, value in answer.headers]
+    packing = dict(named).get("content-encoding", "identity")
+    body = unpacked(answer.content, packing).replace(own.encode(), b"HOST")
+    for pattern in normalise:
+        body = re.sub(pattern.encode(), b"", body)
+    return Said(
+        status=answer.status,
+        headers=tuple((name, value) for name, value in sorted(named) if name in HEADERS),
+        cookies=tuple(
+            sorted(value.partition("=")[0].strip() for name, value in named if name == "set-cookie")
+        ),
+        digest=hashlib.sha256(body).hexdigest()[:16],
+        size=len(body),
+    )
+
+
+def unpacked(content: bytes, packing: str) -> bytes:
+    """A body as it was before it was compressed; as it is where that cannot be undone."""
+    try:
+        if packing == "gzip":
+            return gzip.decompress(content)
+        if packing == "deflate":
+            return zlib.decompress(content)
+    except (OSError, EOFError, zlib.error):
+        return content
+    return content

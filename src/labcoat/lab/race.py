@@ -1,0 +1,103 @@
+"""A race: several questions about one baseline, epoch by epoch in turn, within one budget.
+
+A single question is a race of one.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+
+from labcoat.errors import AnalysisError
+from labcoat.lab.events import Asked
+from labcoat.lab.experiment import (
+    Experiment,
+    measure_epoch,
+    out_of_budget,
+    settle,
+    tell_decision,
+)
+from labcoat.lab.workbench import Workbench
+from labcoat.model.stats import Decision, Verdict
+from labcoat.stack.rig import Rig
+
+NEEDS_HEADROOM = frozenset({Verdict.EQUIVALENT, Verdict.NOT_BETTER})
+"""Verdicts that two arms would also get from a generator that is the limit of both."""
+
+HEADROOM = 3.0
+
+
+def race(
+    bench: Workbench,
+    rig: Rig,
+    experiments: Sequence[Experiment],
+    *,
+    budget_s: float,
+    headroom_per_s: float | None,
+) -> list[Decision]:
+    """A decision for each experiment; what the budget leaves undecided is INCONCLUSIVE.
+
+    An epoch is begun only if one as long as the longest so far would still fit.
+    Raises: StackError when the baseline does not stand; LoadError.
+    """
+    started = time.monotonic()
+    decisions = [_judged(each, headroom_per_s) for each in experiments]
+    open_ones = [n for n, decision in enumerate(decisions) if decision.verdict is None]
+    for n in open_ones:
+        blocks = len(experiments[n].gathered.blocks)
+        bench.tell(
+            Asked(
+                question=experiments[n].question,
+                experiment_id=experiments[n].record.id,
+                blocks=blocks,
+            )
+        )
+    longest_s = 0.0
+    while open_ones:
+        for n in tuple(open_ones):
+            began = time.monotonic()
+            if began - started + longest_s > budget_s and longest_s:
+                decisions[n] = out_of_budget(experiments[n], decisions[n], budget_s)
+            else:
+                measure_epoch(bench, rig, experiments[n])
+                decisions[n] = _judged(experiments[n], headroom_per_s)
+                longest_s = max(longest_s, time.monotonic() - began)
+            if decisions[n].verdict is not None:
+                settle(bench, experiments[n], decisions[n])
+                open_ones.remove(n)
+            tell_decision(bench, experiments[n], decisions[n])
+    return decisions
+
+
+def _judged(experiment: Experiment, headroom_per_s: float | None) -> Decision:
+    """What the rule says now, where it may be asked; INVALID where it may not."""
+    try:
+        decision = experiment.decision()
+    except AnalysisError as error:
+        return Decision(
+            verdict=Verdict.INVALID, reason=error.what, n=len(experiment.gathered.blocks)
+        )
+    if decision.verdict not in NEEDS_HEADROOM or headroom_per_s is None:
+        return decision
+    ratio = headroom_ratio(experiment, headroom_per_s)
+    if ratio is None or ratio >= HEADROOM:
+        return decision
+    return replace(
+        decision,
+        verdict=Verdict.INVALID,
+        reason=f"the generator reaches only {ratio:.1f} times this throughput where there is"
+        " nothing to wait for, so both arms would look equal whatever the knob does",
+    )
+
+
+def headroom_ratio(experiment: Experiment, headroom_per_s: float | None) -> float | None:
+    """What the generator reaches, over the mean throughput of both arms; None where unknown."""
+    rates = [
+        reading.summary.throughput_per_s
+        for block in experiment.gathered.blocks
+        for _, reading in block.slices
+    ]
+    if headroom_per_s is None or not rates:
+        return None
+    return headroom_per_s * len(rates) / sum(rates)

@@ -1,0 +1,300 @@
+"""``labcoat try``: one question of the real stack, or a race of several levels of a knob."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+
+from labcoat.errors import UsageError
+from labcoat.host.base import Host
+from labcoat.host.sandbox import Sandbox
+from labcoat.journal import Journal
+from labcoat.knobs import parse_level
+from labcoat.lab.arms import ask_each, boot, warm_up
+from labcoat.lab.events import Listener, PhaseFinished, PhaseStarted
+from labcoat.lab.experiment import Experiment, begin
+from labcoat.lab.guard import (
+    LATENCIES,
+    GuardAnswer,
+    guard_latency,
+    guard_memory,
+    open_plan,
+)
+from labcoat.lab.headroom import measure_headroom
+from labcoat.lab.history import History, read_history
+from labcoat.lab.origin import origin_digest
+from labcoat.lab.question import Question, Rhythm, Rule
+from labcoat.lab.race import race
+from labcoat.lab.told import Context, tell
+from labcoat.lab.workbench import Workbench, measure_slice
+from labcoat.load.base import LoadGenerator
+from labcoat.model.finding import SCHEMA, ExperimentFinding, TryFinding
+from labcoat.model.host import Facts
+from labcoat.model.knob import Knob
+from labcoat.model.load import ClosedLoop, Plan, Window
+from labcoat.model.metric import MEMORY, Metric
+from labcoat.model.stats import Decision, Verdict
+from labcoat.model.study import Study
+from labcoat.model.variant import ORIGIN, Level
+from labcoat.stack.rig import Rig
+from labcoat.stats.online import e_lond
+
+SATURATION = "saturation"
+SATURATED = Window(warmup_s=0.5, measure_s=4.0)
+FINDING = "try"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Treatment:
+    """A knob and a level as the user wrote it; both None ask the A/A question."""
+
+    knob: Knob | None = None
+    text: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Try:
+    """What ``labcoat try`` was asked.
+
+    ``budget_s``: for all treatments together, guardrails included. ``anew``: measure again
+    what was answered already, in an experiment of its own.
+    """
+
+    treatments: tuple[Treatment, ...]
+    objective: Metric
+    margin: float
+    budget_s: float
+    rhythm: Rhythm
+    anew: bool = False
+
+
+def try_levels(
+    study: Study,
+    asked: Try,
+    *,
+    host: Host,
+    journal: Journal,
+    generator: LoadGenerator,
+    tell_event: Listener,
+) -> TryFinding:
+    """Ask, measure until there is an answer or the budget ends, journal what was found.
+
+    Interrupted, the same call goes on where it stopped. Raises: UsageError (a level that
+    is no level, or is the present one), StackError when the baseline does not stand,
+    LoadError, PreflightError; what was measured stays in the journal.
+    """
+    started = time.monotonic()
+    at = datetime.now(UTC).isoformat(timespec="seconds")
+    facts = host.facts()
+    record = journal.begin_study(study, resume=True)
+    if facts not in journal.facts(record.id):
+        journal.record_facts(record.id, facts)
+    bench = Workbench(
+        study=study,
+        study_id=record.id,
+        host=host,
+        generator=generator,
+        journal=journal,
+        tell=tell_event,
+    )
+    with ExitStack() as open_things:
+        logs = study.root / ".labcoat" / "logs"
+        sandbox = open_things.enter_context(Sandbox.open(host, keep_logs_in=logs))
+        rig = open_things.enter_context(Rig(host, sandbox, study))
+        levels = [_level(rig, each, facts) for each in asked.treatments]
+        history = read_history(journal, record.id, facts)
+        headroom_per_s = measure_headroom(bench, sandbox)
+        plan = _plan(bench, rig, asked, history)
+        experiments = [
+            begin(
+                bench,
+                _question(bench, rig, asked, level, plan, facts),
+                history,
+                anew=asked.anew or level is None,
+            )
+            for level in levels
+        ]
+        decisions = race(
+            bench, rig, experiments, budget_s=asked.budget_s, headroom_per_s=headroom_per_s
+        )
+        findings = []
+        for treatment, experiment, decision in zip(
+            asked.treatments, experiments, decisions, strict=True
+        ):
+            left_s = asked.budget_s - (time.monotonic() - started)
+            guards = _guards(bench, rig, experiment, decision, facts, budget_s=left_s)
+            level, is_said = _present(rig, treatment.knob)
+            context = Context(
+                origin_level=level,
+                origin_is_said=is_said,
+                headroom_per_s=headroom_per_s,
+                online=_is_online(journal, record.id, experiment),
+            )
+            findings.append(tell(experiment, decision, guards, context))
+    return _journaled(journal, study, record.id, findings, at=at, started=started)
+
+
+def _journaled(
+    journal: Journal,
+    study: Study,
+    study_id: str,
+    findings: Sequence[ExperimentFinding],
+    *,
+    at: str,
+    started: float,
+) -> TryFinding:
+    found = TryFinding(
+        schema=SCHEMA,
+        study=study.name,
+        study_id=study_id,
+        at=at,
+        elapsed_s=time.monotonic() - started,
+        experiments=tuple(findings),
+    )
+    journal.record_finding(study_id, FINDING, asdict(found))
+    return found
+
+
+def _level(rig: Rig, treatment: Treatment, facts: Facts) -> tuple[Knob, Level] | None:
+    """The level that is asked about, if it can be. Raises: UsageError."""
+    knob = treatment.knob
+    if knob is None or treatment.text is None:
+        return None
+    component = rig.components.get(knob.component)
+    if component is None and knob.component != "python":
+        raise UsageError(
+            f"this study has no {knob.component}",
+            where=f"{rig.study.file} [stack]",
+            way_out=f"try a knob of {', '.join(rig.components)}; labcoat knobs lists them",
+        )
+    level = parse_level(knob, treatment.text, facts)
+    located = None if component is None else rig.located(knob.component)
+    lacks = None if located is None else knob.lacks(located.version, located.build)
+    if lacks is not None:
+        raise UsageError(
+            f"{knob.name} cannot be tried: {lacks}",
+            where=f"{knob.component} {'' if located is None else located.argv[0]}",
+            way_out="install another version, or try another knob",
+        )
+    present, is_said = _present(rig, knob)
+    if present == level:
+        raise UsageError(
+            f"{knob.name} is {level} already"
+            + ("" if is_said else " (the built-in default; your files do not say it)"),
+            where=knob.name,
+            way_out="ask about another level; labcoat try --aa compares the stack with itself",
+        )
+    return knob, level
+
+
+def _present(rig: Rig, knob: Knob | None) -> tuple[Level | None, bool]:
+    """The present level of a knob, and whether the user's files say it."""
+    component = None if knob is None else rig.components.get(knob.component)
+    if knob is None or component is None:
+        return (None if knob is None else knob.default_for("")), False
+    said = component.origin_level(knob.directive)
+    if said is None:
+        return knob.default_for(rig.located(knob.component).version), False
+    return _same_type(knob, said), True
+
+
+def _same_type(knob: Knob, said: Level) -> Level:
+    """A level as a file spells it, as the domain means it; as it is where it means nothing."""
+    try:
+        return knob.domain.parse(str(said))
+    except ValueError:
+        return said
+
+
+def _question(
+    bench: Workbench,
+    rig: Rig,
+    asked: Try,
+    level: tuple[Knob, Level] | None,
+    plan: Plan,
+    facts: Facts,
+) -> Question:
+    treatment = ORIGIN if level is None else ORIGIN.with_level(level[0].name, level[1])
+    return Question(
+        kind="aa" if level is None else "try",
+        baseline=ORIGIN,
+        treatment=treatment,
+        plan=plan,
+        rule=Rule(
+            objective=asked.objective, margin=asked.margin, screening=len(asked.treatments) > 1
+        ),
+        rhythm=asked.rhythm,
+        origin=origin_digest(bench.study, rig),
+        machine=f"{facts.hostname}, {facts.cpus} CPUs",
+    )
+
+
+def _plan(bench: Workbench, rig: Rig, asked: Try, history: History) -> Plan:
+    """Saturation for how much; a share of it in an open loop for how fast."""
+    users = bench.study.users
+    if asked.objective not in LATENCIES:
+        return ClosedLoop(users=users)
+    return open_plan(_saturation(bench, rig, history), users)
+
+
+def _saturation(bench: Workbench, rig: Rig, history: History) -> float:
+    """The origin's saturation throughput: remembered, from an A/A, or measured once."""
+    origin = origin_digest(bench.study, rig)
+    kept = bench.journal.finding(bench.study_id, SATURATION)
+    if kept is not None and kept.document["origin"] == origin:
+        return float(kept.document["per_s"])
+    rates = history.rates()
+    per_s = sum(rates) / len(rates) if rates else _measure_saturation(bench, rig)
+    bench.journal.record_finding(bench.study_id, SATURATION, {"origin": origin, "per_s": per_s})
+    return per_s
+
+
+def _measure_saturation(bench: Workbench, rig: Rig) -> float:
+    bench.tell(PhaseStarted(name=SATURATION, expected_s=15.0))
+    standing = boot(bench, rig, "a")
+    ask_each(bench, standing)
+    warm_up(bench, standing)
+    plan = ClosedLoop(users=bench.study.users)
+    reading = measure_slice(bench, standing, plan, SATURATED, seed=bench.study.seed)
+    bench.generator.forget(standing.target)
+    rig.stop(standing)
+    per_s = reading.summary.throughput_per_s
+    bench.tell(PhaseFinished(name=SATURATION, summary=f"{per_s:,.0f} req/s with all users"))
+    return per_s
+
+
+def _guards(
+    bench: Workbench,
+    rig: Rig,
+    experiment: Experiment,
+    decision: Decision,
+    facts: Facts,
+    *,
+    budget_s: float,
+) -> list[GuardAnswer]:
+    """The guardrails of an improvement; what did not improve needs none."""
+    is_latency = experiment.question.rule.objective in LATENCIES
+    if decision.verdict is not Verdict.IMPROVED or experiment.question.change is None:
+        return []
+    guards = [guard_memory(experiment, metric=MEMORY, ram_bytes=facts.ram_bytes)]
+    if not is_latency:
+        guards.insert(0, guard_latency(bench, rig, experiment, budget_s=max(budget_s, 1.0)))
+    return guards
+
+
+def _is_online(journal: Journal, study_id: str, experiment: Experiment) -> bool:
+    """Whether a verdict holds among all experiments of the study so far (e-LOND)."""
+    ids, logs = [], []
+    for record in journal.experiments(study_id):
+        verdicts = journal.verdicts(record.id) if record.kind == "try" else ()
+        evidence = verdicts[-1].decision.evidence if verdicts else None
+        if evidence is not None:
+            ids.append(record.id)
+            # Half a stake on either side: the e-value against "no effect" at all.
+            logs.append(max(evidence.better, evidence.worse) - math.log(2))
+    found = dict(zip(ids, e_lond(logs), strict=True))
+    return found.get(experiment.record.id, False)

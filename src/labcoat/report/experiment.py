@@ -1,0 +1,220 @@
+"""What ``labcoat try`` found as text: the verdict first, then what explains it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from labcoat.model.finding import Compared, ExperimentFinding, LayerCompared, TryFinding
+from labcoat.model.metric import METRICS
+from labcoat.report.format import clock, effect, evidence, percent, rate, seconds, size, table
+
+MARKS = {
+    "improved": "✓",
+    "regressed": "✗",
+    "equivalent": "=",
+    "not_better": "✗",
+    "inconclusive": "~",
+    "invalid": "!",
+}
+VERDICTS = {
+    "improved": "IMPROVED",
+    "regressed": "REGRESSED",
+    "equivalent": "EQUIVALENT",
+    "not_better": "NOT BETTER",
+    "inconclusive": "INCONCLUSIVE",
+    "invalid": "INVALID",
+}
+_TITLES = {metric.name: metric.title for metric in METRICS}
+
+
+def try_text(found: TryFinding) -> str:
+    """Everything that was found, plain text."""
+    sections = [[f"labcoat try · {found.study} · {clock(found.elapsed_s)} min"]]
+    if len(found.experiments) > 1:
+        sections.append(list(_race(found.experiments)))
+    for each in found.experiments:
+        sections += [
+            list(part(each))
+            for part in (_verdict, _comparison, _layers, _counters, _guardrails, _trust, _warnings)
+        ]
+    return "\n\n".join("\n".join(section) for section in sections if section) + "\n"
+
+
+def change_text(found: ExperimentFinding) -> str:
+    """The question in few words: ``uwsgi.processes 1 → 4``."""
+    if found.knob is None:
+        return "A/A: the stack against itself"
+    before = "unset" if found.origin_level is None else _level(found.origin_level)
+    said = "" if found.origin_is_said or found.origin_level is None else " (default)"
+    return f"{found.knob} {before}{said} → {_level(found.level)}"
+
+
+def _level(level: object) -> str:
+    if isinstance(level, bool):
+        return "on" if level else "off"
+    return str(level)
+
+
+def _objective(found: ExperimentFinding) -> Compared | None:
+    return next((each for each in found.compared if each.metric == found.objective), None)
+
+
+def _change(each: Compared | None) -> str:
+    if each is None:
+        return "not measured"
+    return effect(each.effect_ratio, each.low_ratio, each.high_ratio)
+
+
+def _race(experiments: Sequence[ExperimentFinding]) -> Iterator[str]:
+    yield f"{len(experiments)} levels, each against the same baseline"
+    rows = [
+        (
+            f"{MARKS[each.verdict]} {change_text(each)}",
+            _change(_objective(each)),
+            f"{each.blocks} blocks",
+            VERDICTS[each.verdict],
+        )
+        for each in experiments
+    ]
+    yield from table(rows, left=4)
+    better = [each for each in experiments if each.verdict == "improved"]
+    if len(better) > 1:
+        yield (
+            "  each is better than the baseline; which of them is better than the others was not"
+            " asked: where their intervals overlap, take the smaller change"
+        )
+
+
+def _verdict(found: ExperimentFinding) -> Iterator[str]:
+    yield (
+        f"{MARKS[found.verdict]} {change_text(found)}   {VERDICTS[found.verdict]}"
+        f"   {_TITLES[found.objective]} {_change(_objective(found))}"
+    )
+    yield f"  {found.reason}"
+    yield (
+        f"  {_count(found.blocks, 'block')}, {_count(found.epochs, 'restart')} of each arm,"
+        f" {found.voids_baseline + found.voids_treatment} void, {clock(found.measured_s)} min;"
+        f" margin {percent(found.margin_ratio)}"
+        + ("" if found.noise_ratio is None else f", noise {percent(found.noise_ratio)}")
+    )
+    if found.points:
+        yield f"  {found.points_up} of {_count(found.points, 'restart')} went up" + (
+            f"; evidence {evidence(found.evidence)}, {evidence(found.evidence_needed)} needed"
+            if found.evidence is not None and found.evidence_needed is not None
+            else ""
+        )
+    if found.verdict in {"improved", "regressed"} and found.evidence is not None:
+        also = "also" if found.online else "not yet"
+        yield f"  {also} enough among all that was asked in this study (e-LOND)"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _value(unit: str, value: float) -> str:
+    if unit == "1/s":
+        return f"{rate(value)}/s"
+    return seconds(value) if unit == "s" else size(value)
+
+
+def _comparison(found: ExperimentFinding) -> Iterator[str]:
+    if not found.compared:
+        return
+    arms = ("first", "second") if found.knob is None else ("baseline", "treatment")
+    rows = [("", *arms, "change")]
+    for each in found.compared:
+        title = _TITLES[each.metric]
+        if each.metric.startswith("latency"):
+            title += "" if found.latency_loop == "open" else " *"
+        values = (_value(each.unit, each.baseline), _value(each.unit, each.treatment))
+        rows.append((title, *values, _change(each)))
+    yield from table(rows)
+    if found.latency_loop == "open":
+        guarded = next((each for each in found.guardrails if each.rate_per_s is not None), None)
+        if guarded is not None and guarded.rate_per_s is not None:
+            yield (
+                f"  latency at {rate(guarded.rate_per_s)} req/s on both arms, Poisson arrivals,"
+                " from the intended start"
+            )
+    else:
+        yield "  * closed loop: it asks less of a slower stack, so this is not what users see"
+
+
+def _layers(found: ExperimentFinding) -> Iterator[str]:
+    if not found.layers:
+        return
+    yield "Where the CPU of a request goes"
+    rows = [
+        (
+            layer.name,
+            seconds(layer.baseline_cpu_per_request_s),
+            seconds(layer.treatment_cpu_per_request_s),
+            _ratio(layer.baseline_cpu_per_request_s, layer.treatment_cpu_per_request_s),
+            size(layer.baseline_pss_bytes),
+            size(layer.treatment_pss_bytes),
+        )
+        for layer in found.layers
+    ]
+    arms = ("first", "second") if found.knob is None else ("baseline", "treatment")
+    yield from table([("", *arms, "", "memory", "memory"), *rows])
+
+
+def _ratio(before: float, after: float) -> str:
+    return percent(after / before - 1, signed=True) if before else "–"
+
+
+def _counters(found: ExperimentFinding) -> Iterator[str]:
+    """The components' own counters, where the arms differ."""
+    rows = [row for layer in found.layers for row in _differing(layer)]
+    if rows:
+        yield "Counters that differ, last epoch"
+        yield from table(rows)
+
+
+def _differing(layer: LayerCompared) -> Iterator[tuple[str, ...]]:
+    for name, before in layer.baseline_counters.items():
+        after = layer.treatment_counters.get(name)
+        # Totals follow the throughput; a small difference explains nothing.
+        if after is not None and abs(after - before) > 0.1 * max(abs(before), abs(after)):
+            yield (f"{layer.name} {name.replace('_', ' ')}", f"{before:,.0f}", f"{after:,.0f}")
+
+
+def _guardrails(found: ExperimentFinding) -> Iterator[str]:
+    if found.guardrails:
+        yield "Guardrails"
+        for each in found.guardrails:
+            mark = {"held": "✓", "broken": "✗"}.get(each.answer, "~")
+            yield f"  {mark} {_TITLES[each.metric]} {each.answer}: {each.reason}"
+
+
+def _trust(found: ExperimentFinding) -> Iterator[str]:
+    if not found.blocks:
+        return
+    told = [f"{found.answers_compared} answers of each arm compared, none differs"]
+    if found.reason.startswith(("the treatment answers", "two boots")):
+        told = [f"{found.answers_compared} answers of each arm compared"]
+    if found.steal_ratio is not None:
+        how = "taken out" if found.adjusted else "not taken out"
+        told.append(f"steal {percent(found.steal_ratio)}, {how}")
+    if found.headroom_ratio is not None:
+        told.append(f"generator headroom {found.headroom_ratio:.0f} ×")
+    yield "Trust: " + "; ".join(told)
+    if found.voids_baseline or found.voids_treatment:
+        yield (
+            f"  void blocks: {found.voids_baseline} ended on the baseline,"
+            f" {found.voids_treatment} on the treatment ({'; '.join(found.void_reasons[:3])})"
+        )
+    if found.generator_share_ratio and found.true_gain_ratio is not None:
+        yield (
+            f"  the generator shares the cores ({percent(found.generator_share_ratio)} of a"
+            " request's CPU): where the CPU is the limit, alone the stack would change by"
+            f" {percent(found.true_gain_ratio, signed=True)}"
+        )
+
+
+def _warnings(found: ExperimentFinding) -> Iterator[str]:
+    if found.warnings:
+        yield "Warnings"
+        for warning in found.warnings:
+            yield f"  {warning.message}; {warning.remedy}"
