@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import gzip
+import socket
 import ssl
+import time
 import zlib
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
@@ -359,3 +362,15 @@ def test_tls(generator: Generator, certificate: tuple[trustme.CA, ssl.SSLContext
     assert outcomes(measurement)[Outcome.OK] > 5
     assert set(outcomes(measurement)) == set(outcomes(again)) == {Outcome.OK}
     assert "certificate" in refused.value.what
+
+
+def test_a_server_that_ends_with_a_client_connected_ends_quietly(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with ScriptedServer() as server:
+        port = urlsplit(server.target.url).port
+        client = socket.create_connection(("127.0.0.1", port))
+        while not server.connections:
+            time.sleep(0.01)
+    client.close()
+    assert caplog.text == ""

@@ -17,7 +17,7 @@ from labcoat.cli.options import Duration, json_option, open_study, print_documen
     type=click.IntRange(min=6, max=200),
     help="Restarts of each arm in the A/A experiment; more know the noise better.  [default: 6]",
 )
-@click.option("--quick", is_flag=True, help="Two minutes instead of four, and wider intervals.")
+@click.option("--quick", is_flag=True, help="Three minutes instead of five, and wider intervals.")
 @click.option(
     "--budget",
     "budget_s",
@@ -37,7 +37,7 @@ def command(
     """Measure the study's stack: noise, capacity, where the time goes, the ceiling.
 
     Starts the real stack in a sandbox, loads it on loopback, takes all of it down
-    again. About four minutes; everything is kept in
+    again. About five minutes; everything is kept in
     .labcoat/journal.db beside the study file.
     """
     from labcoat.cli.live import LiveView

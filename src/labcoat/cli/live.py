@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import sys
 import time
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self, assert_never
 
@@ -47,7 +48,7 @@ _STYLES = {
 class LiveView:
     """Listens to the lab's events and shows them; a context manager."""
 
-    def __init__(self, *, total_s: float) -> None:
+    def __init__(self, *, total_s: float, now: Callable[[], float] = time.monotonic) -> None:
         self._console = Console(file=sys.stderr, highlight=False)
         self._spinner = Spinner("dots")
         self._live = (
@@ -55,16 +56,24 @@ class LiveView:
             if self._console.is_terminal
             else None
         )
-        self._started = time.monotonic()
+        self._now = now
+        self._started = now()
         self._total_s = total_s
         self._phase = ""
         self._doing = ""
         self._phase_started = self._started
+        self._due = math.inf  # when the phase should end; between phases nothing is late
 
     def __rich__(self) -> Spinner:
-        """The moving line, with the time as it is when it is drawn."""
-        elapsed = clock(time.monotonic() - self._started)
-        line = f"{elapsed} of about {clock(self._total_s)} · {self._phase} · {self._doing}"
+        """The moving line, with the time as it is when it is drawn.
+
+        The whole is expected to last as long as planned, and longer by what its phases took
+        more: nobody reads of four minutes in the fifth.
+        """
+        now = self._now()
+        elapsed_s, total_s = now - self._started, self._total_s + max(0.0, now - self._due)
+        total = clock(max(elapsed_s, total_s))
+        line = f"{clock(elapsed_s)} of about {total} · {self._phase} · {self._doing}"
         self._spinner.update(text=Text(line, overflow="ellipsis", no_wrap=True))
         return self._spinner
 
@@ -86,10 +95,15 @@ class LiveView:
         """Show one event."""
         match event:
             case PhaseStarted():
-                self._phase, self._phase_started = event.name, time.monotonic()
+                self._phase, self._phase_started = event.name, self._now()
+                self._due = self._phase_started + event.expected_s
                 self._doing = f"about {clock(event.expected_s)} min"
             case PhaseFinished():
-                took = time.monotonic() - self._phase_started
+                now = self._now()
+                took = now - self._phase_started
+                if math.isfinite(self._due):
+                    self._total_s += now - self._due
+                self._due = math.inf
                 self._line(f"[green]✓[/] {event.name:<10} {event.summary}  [dim]{took:.0f} s[/]")
             case ComponentUp():
                 self._doing = f"{event.name} {event.version} is up (arm {event.arm})"

@@ -16,6 +16,7 @@ from labcoat.lab.noise import noise_of
 from labcoat.lab.pace import Pace
 from labcoat.lab.phases import OPEN_SHARE
 from labcoat.lab.workbench import ERRORS, Reading
+from labcoat.load.honesty import HonestyCheck
 from labcoat.model.baseline import (
     SCHEMA,
     Baseline,
@@ -306,7 +307,8 @@ def _honesty(gathered: Gathered) -> Iterable[HonestyRow]:
         for name in dict.fromkeys(row.name for row in rows):
             same = [row for row in rows if row.name == name]
             failed = [row for row in same if not row.passed]
-            worst = (failed or same)[0]
+            # Failed: the farthest beyond its limit; else the nearest to it.
+            worst = max(failed, key=_distance) if failed else min(same, key=_distance)
             yield HonestyRow(
                 phase=phase,
                 check=name,
@@ -314,8 +316,12 @@ def _honesty(gathered: Gathered) -> Iterable[HonestyRow]:
                 limit=worst.limit,
                 passed=not failed,
                 explanation=worst.explanation
-                + (f" ({len(failed)} of {len(same)} slices)" if failed else ""),
+                + (f" ({len(failed)} of {len(same)} slices)" if failed and len(same) > 1 else ""),
             )
+
+
+def _distance(row: HonestyCheck) -> float:
+    return abs(row.value - row.limit)
 
 
 def _own_warnings(
@@ -346,6 +352,17 @@ def _own_warnings(
             message=f"the generator reaches only {headroom_ratio:.1f} times this throughput",
             remedy="load from another machine, or bench with an external tool as well",
         )
+    for told, readings in (
+        ("the account of CPU", gathered.saturated),
+        ("the open loop's latency", [gathered.open_loop]),
+    ):
+        dishonest = [row for each in readings for row in each.honesty.failed if row.voids]
+        if dishonest:
+            yield LabWarning(
+                code="not_honest",
+                message=f"{told} is not to be trusted: {dishonest[0].explanation}",
+                remedy=dishonest[0].remedy,
+            )
     if gathered.calls.refused:
         yield LabWarning(
             code="calls_refused",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from textwrap import wrap
 
 from labcoat.model.baseline import Baseline, Estimate, Latency
 from labcoat.model.host import Facts
@@ -19,12 +20,37 @@ _VERDICTS = {
 }
 """What an A/A verdict means: there is nothing to be found."""
 
+WIDTH = 100
+"""The widest line of prose, in columns; tables are as wide as their names."""
+
 
 def baseline_text(found: Baseline, facts: Facts) -> str:
     """The whole baseline for a terminal or a file, plain text."""
-    parts = (_summary, _bottleneck, _waterfall, _sweep, _routes, _noise, _honesty, _warnings)
-    sections = [list(_head(found, facts)), *(list(part(found)) for part in parts)]
-    return "\n\n".join("\n".join(section) for section in sections if section) + "\n"
+    sections = (
+        _folded(_head(found, facts)),
+        _folded(_summary(found), below=15),
+        _folded(_bottleneck(found)),
+        _waterfall(found),
+        _sweep(found),
+        _routes(found),
+        _noise(found),
+        _folded(_honesty(found)),
+        _folded(_warnings(found), below=4),
+    )
+    texts = ("\n".join(section) for section in sections)
+    return "\n\n".join(text for text in texts if text) + "\n"
+
+
+def _folded(lines: Iterable[str], *, below: int = 2) -> Iterator[str]:
+    """Prose no wider than a page, broken between words; what goes on is indented so far."""
+    for line in lines:
+        yield from wrap(
+            line,
+            WIDTH,
+            subsequent_indent=" " * below,
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
 
 
 def _interval(value: Estimate) -> str:
@@ -84,8 +110,8 @@ def _waterfall(found: Baseline) -> Iterator[str]:
     fall = found.waterfall
     total_s = sum(part.per_request_s for part in fall.parts)
     yield (
-        f"Where the time goes: {seconds(total_s)} of {fall.cores} cores' time for each request"
-        f" (parts measured apart; they close to {percent(fall.closure_ratio, signed=True)})"
+        f"Where the time goes: {seconds(total_s)} of {fall.cores} cores' time per request"
+        f" (parts measured apart, closing to {percent(fall.closure_ratio, signed=True)})"
     )
     widest = max(part.share_ratio for part in fall.parts)
     rows = [
@@ -118,12 +144,12 @@ def _sweep(found: Baseline) -> Iterator[str]:
     yield head
     for line, point in zip(lines, found.sweep, strict=True):
         yield f"{line}  {bar(point.throughput_per_s.value / top)}".rstrip()
-    yield (
-        f"  knee at {law.knee_users} user{'s' if law.knee_users > 1 else ''}: 95 % of the maximum;"
-        " more users only wait longer"
-        f" (law: X(1) {rate(law.gamma)}/s, contention {law.alpha:.3g}, crosstalk {law.beta:.2g},"
-        f" residual {percent(law.residual_ratio)})"
+    knee = (
+        f"  knee at {law.knee_users} user{'s' if law.knee_users > 1 else ''}: 95 % of the law's"
+        f" maximum; more users only wait longer (law: X(1) {rate(law.gamma)}/s, contention"
+        f" {law.alpha:.3g}, crosstalk {law.beta:.2g}, residual {percent(law.residual_ratio)})"
     )
+    yield from _folded((knee,))
 
 
 def _routes(found: Baseline) -> Iterator[str]:

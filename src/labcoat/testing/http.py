@@ -130,8 +130,8 @@ class ScriptedServer:
         try:
             while await self._exchange(reader, writer, number):
                 pass
-        except (OSError, asyncio.IncompleteReadError):
-            pass  # the client left
+        except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            pass  # the client left, or the server ends: asyncio would log the cancelled task
         finally:
             self._writers.discard(writer)
             writer.close()

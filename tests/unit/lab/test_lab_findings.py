@@ -12,6 +12,7 @@ from pydantic import TypeAdapter
 from labcoat.errors import AnalysisError
 from labcoat.lab.findings import Gathered, compose, merged_latency
 from labcoat.lab.pace import FULL, QUICK, Pace
+from labcoat.load.honesty import Honesty
 from labcoat.model.baseline import Baseline
 from labcoat.model.host import HostCounters
 from labcoat.testing.baseline import (
@@ -22,6 +23,8 @@ from labcoat.testing.baseline import (
     reading,
     two_routes,
 )
+
+LATE = honesty_row("lag", passed=False, value=3.0)
 
 
 def found(of: Gathered | None = None, pace: Pace = QUICK) -> Baseline:
@@ -153,6 +156,7 @@ def test_several_blocks_for_each_restart_advise_how_many() -> None:
 def test_honesty_tells_the_slice_that_came_off_worst() -> None:
     outcome = aa_outcome()
     rows = [(honesty_row("lag"), honesty_row("cpu"))] * 24
+    rows[3] = (honesty_row("lag", passed=False, value=1.5), honesty_row("cpu", value=0.7))
     rows[5] = (honesty_row("lag", passed=False, value=3.0), honesty_row("cpu"))
     rows[9] = (honesty_row("lag", passed=False, value=2.0), honesty_row("cpu"))
     outcome.readings = [
@@ -161,8 +165,8 @@ def test_honesty_tells_the_slice_that_came_off_worst() -> None:
     ]
     lag, cpu = found(replace(gathered(), aa=outcome)).honesty
     assert (lag.phase, lag.check, lag.passed, lag.value) == ("A/A", "lag", False, 3.0)
-    assert lag.explanation == "lag is 3 (2 of 24 slices)"
-    assert (cpu.passed, cpu.explanation) == (True, "cpu is 0.5")
+    assert lag.explanation == "lag is 3 (3 of 24 slices)"
+    assert (cpu.passed, cpu.explanation) == (True, "cpu is 0.7")
 
 
 def test_the_open_loop_tells_what_it_offered_and_achieved() -> None:
@@ -185,6 +189,8 @@ def test_a_quiet_baseline_warns_of_nothing_but_its_five_levels() -> None:
             "busy_machine",
         ),
         ({"headroom_per_s": 300.0}, "little_headroom"),
+        ({"saturated": [reading(), reading(rows=[LATE])]}, "not_honest"),
+        ({"open_loop": replace(gathered().open_loop, honesty=Honesty(rows=(LATE,)))}, "not_honest"),
         ({"calls": call_cost(wall_s=0.012, refused=3)}, "calls_refused"),
         ({"calls": replace(call_cost(wall_s=0.02), database_cpu_s=0.02)}, "call_mismeasured"),
     ],
@@ -193,6 +199,23 @@ def test_what_spoils_a_baseline_is_warned_of(change: dict[str, object], code: st
     assert code not in codes(gathered())
     spoilt = replace(gathered(), **change)  # type: ignore[arg-type]
     assert code in codes(spoilt)
+
+
+def test_a_failed_check_that_voids_nothing_is_told_without_a_warning() -> None:
+    told = replace(LATE, voids=False)
+    late = replace(gathered().open_loop, honesty=Honesty(rows=(told,)))
+    baseline = found(replace(gathered(), open_loop=late))
+    assert "not_honest" not in {warning.code for warning in baseline.warnings}
+    (row,) = (row for row in baseline.honesty if row.phase == "open loop")
+    assert (row.passed, row.explanation) == (False, "lag is 3")
+
+
+def test_a_dishonest_open_loop_is_told_with_what_to_do() -> None:
+    late = replace(gathered().open_loop, honesty=Honesty(rows=(LATE,)))
+    warnings = found(replace(gathered(), open_loop=late)).warnings
+    (warning,) = (each for each in warnings if each.code == "not_honest")
+    assert warning.message == "the open loop's latency is not to be trusted: lag is 3"
+    assert warning.remedy == "look again"
 
 
 def test_without_nginx_there_is_no_headroom_and_no_warning_of_it() -> None:

@@ -13,7 +13,7 @@ from labcoat.journal import Journal
 from labcoat.lab.findings import Gathered, compose
 from labcoat.lab.pace import QUICK
 from labcoat.model.baseline import Baseline, Detectable
-from labcoat.report.baseline import baseline_text
+from labcoat.report.baseline import WIDTH, baseline_text
 from labcoat.report.findings import read_baseline
 from labcoat.testing.baseline import aa_outcome, gathered, honesty_row, reading, two_routes
 from labcoat.testing.host import FACTS
@@ -83,6 +83,15 @@ def test_the_text_is_as_reviewed(name: str) -> None:
         golden.parent.mkdir(exist_ok=True)
         golden.write_text(text)
     assert text == golden.read_text()
+
+
+def test_prose_is_folded_between_words_and_tables_are_not() -> None:
+    name = "/a/route/that/goes/on/" * 5
+    baseline = found()
+    routes = (replace(baseline.saturation.routes[0], name=name),)
+    saturation = replace(baseline.saturation, routes=routes)
+    lines = baseline_text(replace(baseline, saturation=saturation), FACTS).splitlines()
+    assert [line.split()[0] for line in lines if len(line) > WIDTH] == ["route", name]
 
 
 def test_no_line_says_nan_or_ends_in_blanks() -> None:
