@@ -123,7 +123,7 @@ def test_the_recipe_for_a_server_that_forks(
 @pytest.mark.parametrize(
     ("server", "levels", "what"),
     [
-        ("uvicorn", {"python.gc.freeze": True}, "loads the app before it forks"),
+        ("uvicorn", {"python.gc.freeze": True}, "never loads the app before it forks"),
         ("gunicorn", {"python.gc.generations": 2}, "no setting of the runtime"),
         ("gunicorn", {"uwsgi.processes": 2}, "there is no uwsgi in this stack"),
     ],

@@ -58,7 +58,7 @@ class Runtime:
                 )
         if freezes and server not in FORKING:
             raise RenderError(
-                f"python.gc.freeze needs a server that loads the app before it forks; {server} does not",
+                f"python.gc.freeze: {server} never loads the app before it forks",
                 where="python.gc.freeze",
                 way_out=f"use {' or '.join(FORKING)}, or leave the knob out",
             )
