@@ -7,6 +7,7 @@ from types import MappingProxyType
 
 from labcoat.model.domain import Limit, Quantity
 from labcoat.model.host import Facts
+from labcoat.model.knob import Domain
 from labcoat.model.variant import Level
 
 Levels = Callable[[Facts], tuple[Level, ...]]
@@ -17,7 +18,9 @@ GIB = 1024**3
 NGINX_SIZES: Mapping[str, int] = MappingProxyType({"k": 1024, "m": MIB})
 NGINX_TIMES: Mapping[str, int] = MappingProxyType({"ms": 1, "s": 1000, "m": 60_000})
 POSTGRES_SIZES: Mapping[str, int] = MappingProxyType({"kB": 1024, "MB": MIB, "GB": GIB})
-POSTGRES_TIMES: Mapping[str, int] = MappingProxyType({"ms": 1, "s": 1000, "min": 60_000})
+POSTGRES_TIMES: Mapping[str, int] = MappingProxyType(
+    {"ms": 1, "s": 1000, "min": 60_000, "h": 3_600_000}
+)
 
 SOMAXCONN = Limit("net.core.somaxconn", lambda facts: facts.somaxconn)
 
@@ -25,6 +28,11 @@ SOMAXCONN = Limit("net.core.somaxconn", lambda facts: facts.somaxconn)
 def always(*levels: Level) -> Levels:
     """The same levels on every machine."""
     return lambda _: levels
+
+
+def admitted(domain: Domain, *levels: Level) -> Levels:
+    """Those of the levels that are legal on a machine."""
+    return lambda facts: tuple(level for level in levels if domain.admits(level, facts))
 
 
 def times_cpus(*factors: int, at_least: int = 1) -> Levels:

@@ -49,6 +49,7 @@ class Wiring:
     ``user``: who the workers must be when labcoat is root, else None.
     ``spare``: further endpoints, one for each that ``Component.spare`` asked for.
     ``build``: what the program says of its own build (``nginx -V``), may be empty.
+    ``argv``: what it was started with; empty until it was rendered.
     """
 
     directory: Path
@@ -60,6 +61,7 @@ class Wiring:
     user: str | None = None
     spare: tuple[Endpoint, ...] = ()
     build: str = ""
+    argv: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,6 +13,8 @@ from labcoat.stack.base import Component
 BACKLOGS = {"uwsgi": "listen", "gunicorn": "backlog", "granian": "backlog", "uvicorn": "backlog"}
 WORKERS = {"uwsgi": "processes", "gunicorn": "workers", "granian": "workers", "uvicorn": "workers"}
 MAX_CONNECTIONS = 100
+# Names in a variant that are no component: the interpreter, and what the app itself is told.
+OTHERS = frozenset({"app", "python"})
 RESERVED = 3
 
 
@@ -24,11 +26,15 @@ def refuse_impossible(components: Mapping[str, Component], variant: Variant, fac
             "the levels cannot work together" if len(problems) > 1 else problems[0],
             where=f"variant {variant.name}",
             log=problems if len(problems) > 1 else (),
-            way_out="lower the level, or raise the limit it meets",
+            way_out="lower the level, raise the limit it meets, or leave the knob out",
         )
 
 
 def _problems(components: Mapping[str, Component], variant: Variant, facts: Facts) -> Iterator[str]:
+    for knob, _ in variant.assignment:
+        name = knob.partition(".")[0]
+        if name not in components and name not in OTHERS:
+            yield f"{knob} cannot be set: there is no {name} in this stack"
     for name, directive in BACKLOGS.items():
         if name not in components:
             continue

@@ -30,6 +30,7 @@ from labcoat.stack.cluster import Clusters, reachable, start
 from labcoat.stack.components import DATABASES, WEB, adopt
 from labcoat.stack.limits import refuse_impossible
 from labcoat.stack.postgres import DEFAULT_PORT, data_directory, placeholders, socket_name
+from labcoat.stack.runtime import Runtime
 from labcoat.stack.standing import Layer, Standing
 
 __all__ = ["Layer", "Rig", "Standing"]
@@ -159,11 +160,13 @@ class Rig:
         name = component.name
         located = self.located(name)
         self._booted += 1
-        directory = self.sandbox.directory(f"{arm}-{name}-{self._booted}")
+        directory = self.sandbox.directory(label := f"{arm}-{name}-{self._booted}")
         env = environment.base(self.study.app, directory)
+        runtime, place = Runtime(), directory / "python"
         if name not in _WEB:
+            runtime = Runtime.of(variant.levels("python"), server=name)
             env |= self._python_path(located)
-            env |= app_env
+            env = runtime.environment(env | dict(app_env), place)
         wiring = Wiring(
             directory=directory,
             listen=self._listen(component),
@@ -178,7 +181,10 @@ class Rig:
             ),
             build=located.build,
         )
-        rendered = component.render(variant, wiring)
+        for file, text in runtime.texts().items():
+            self.sandbox.directory(f"{label}/{place.name}")
+            self.sandbox.write(place / file, text)
+        rendered = runtime.added(component.render(variant, wiring), place)
         cwd = directory if name in _WEB else self.study.app.directory
         return self._start(component, wiring, rendered, located, cwd=cwd)
 
@@ -267,6 +273,7 @@ class Rig:
         for name, text in rendered.files.items():
             path = wiring.directory / name
             self.sandbox.write(path, text, unprivileged=rendered.unprivileged)
+        wiring = replace(wiring, argv=rendered.argv)
         component.check(self.host, rendered, wiring)
         launch = Launch(
             name=component.name,

@@ -68,9 +68,9 @@ def test_a_level_is_parsed(name: str, text: str, level: Level) -> None:
             "postgres.shared_buffers",
             "512mb",
             "not written as 5kB, 5MB, 5GB",
-            "write 128kB to 1638MB",
+            "write 1MB to 1638MB",
         ),
-        ("postgres.shared_buffers", "3GB", "lies outside", "write 128kB to 1638MB"),
+        ("postgres.shared_buffers", "3GB", "lies outside", "write 1MB to 1638MB"),
     ],
 )
 def test_what_is_no_level_is_told_with_the_domain_here(

@@ -168,3 +168,25 @@ def test_assigning_twice_is_assigning_once(text: str, level: int) -> None:
     once = nginx.assign(text, {"worker_processes": level}, path=PATH)
     assert nginx.read(once, "worker_processes", path=PATH) == str(level)
     assert nginx.assign(once, {"worker_processes": level}, path=PATH) == once
+
+
+@pytest.mark.parametrize(
+    ("before", "level", "after"),
+    [
+        ("access_log a.log;", "64k flush=1s", "access_log a.log combined buffer=64k flush=1s;"),
+        ("access_log a.log x buffer=8k;", "64k flush=1s", "access_log a.log x buffer=64k flush=1s;"),
+        ("access_log a.log x flush=5s buffer=8k if=$y;", "64k flush=1s", "access_log a.log x flush=1s buffer=64k if=$y;"),
+        ("access_log a.log x buffer=64k flush=1s;", "64k flush=1s", "access_log a.log x buffer=64k flush=1s;"),
+        ("access_log a.log x buffer=64k flush=1s;", False, "access_log a.log x;"),
+    ],
+)  # fmt: skip
+def test_a_parameter_and_its_rider_are_set_and_go_together(
+    before: str, level: Level, after: str
+) -> None:
+    def http(line: str) -> str:
+        return f"http {{ {line} }}"
+
+    edited = nginx.assign(http(before), {"access_log.buffer": level}, path=PATH)
+    assert edited == http(after)
+    read = nginx.read(edited, "access_log.buffer", path=PATH)
+    assert read == (level if level is not False else None)

@@ -9,7 +9,8 @@ A knob is spelled ``directive`` or ``directive.parameter``:
 * ``gzip_comp_level``: set where the file sets it at its widest level; exceptions further in
   remain the user's. Set nowhere: added to the widest block that may hold it.
 * ``listen.backlog``, ``access_log.buffer``: a parameter of every such directive (``on``/``off`` for
-  flags such as ``listen.reuseport``; once per address for ``listen``).
+  flags such as ``listen.reuseport``; once per address for ``listen``). The level ``64k flush=1s``
+  of ``access_log.buffer`` sets both, since a flush without a buffer is refused.
 * ``upstream.keepalive``: a directive of the upstream blocks that set it, else of the first one.
 * ``proxy_set_header.Connection``: a directive told apart by its first argument.
 """
@@ -29,6 +30,8 @@ from labcoat.stack.edit.patch import Patch, apply, line_of, newline_of, spelled
 
 KEYED = frozenset({"add_header", "proxy_set_header", "uwsgi_param"})
 PARAMETERED = frozenset({"access_log", "listen"})
+# Parameters that mean nothing without another one: they are set with it, and go with it.
+RIDERS: Mapping[str, tuple[str, ...]] = {"buffer": ("flush",)}
 BLOCKS: Mapping[str, tuple[str, ...]] = {
     "main": (),
     "events": ("events",),
@@ -184,27 +187,34 @@ def _sites(found: Sequence[Found], knob: str) -> list[Directive]:
 
 
 def _parameter(site: Directive, parameter: str) -> str | None:
-    for word in site.words[1:]:
-        key, equals, value = word.partition("=")
-        if key == parameter:
-            return value if equals else "on"
-    return None
+    said = {word.partition("=")[0]: word for word in site.words[1:]}
+    if parameter not in said:
+        return None
+    value = said[parameter].partition("=")[2] or "on"
+    return " ".join((value, *(said[rider] for rider in RIDERS.get(parameter, ()) if rider in said)))
 
 
 def _parameter_change(site: Directive, parameter: str, level: Level) -> Iterator[Patch]:
-    wanted = parameter if level is True else f"{parameter}={spelled(level)}"
-    for word in site.args[1:]:
-        if word.text.partition("=")[0] == parameter:
-            if level is False:
-                yield Patch(_before(site, word), word.end, "")
-            elif word.text != wanted:
-                yield Patch(word.start, word.end, wanted)
-            return
-    if level is not False:
+    """Patches that give the parameter its level; ``64k flush=1s`` sets its rider too."""
+    said = {word.text.partition("=")[0]: word for word in site.args[1:]}
+    if level is False:
+        for name in (parameter, *RIDERS.get(parameter, ())):
+            if name in said:
+                yield Patch(_before(site, said[name]), said[name].end, "")
+        return
+    first, *further = (parameter,) if level is True else f"{parameter}={spelled(level)}".split()
+    added = ""
+    for wanted in (first, *further):
+        word = said.get(wanted.partition("=")[0])
+        if word is None:
+            added += f" {wanted}"
+        elif word.text != wanted:
+            yield Patch(word.start, word.end, wanted)
+    if added:
         last = site.args[-1]
         # buffer= needs a format before it: the default one, spelled out.
         format_first = " combined" if site.name == "access_log" and len(site.args) == 1 else ""
-        yield Patch(last.end, last.end, f"{format_first} {wanted}")
+        yield Patch(last.end, last.end, f"{format_first}{added}")
 
 
 def _before(site: Directive, word: Word) -> int:

@@ -84,6 +84,6 @@ class Granian:
         return host.answers(wiring.listen)
 
     def counters(self, host: Host, process: Process, wiring: Wiring) -> Mapping[str, float]:
-        """``processes``: its workers, as the options say; a worker serves any number at once."""
-        del host, process, wiring
-        return {"processes": float(dict(self.options).get("workers", 1))}
+        """``processes``: its workers, as its argv says; a worker serves any number at once."""
+        del host, process
+        return {"processes": command_line.workers_of(wiring.argv)}

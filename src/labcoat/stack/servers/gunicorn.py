@@ -148,12 +148,15 @@ class Gunicorn:
     def counters(self, host: Host, process: Process, wiring: Wiring) -> Mapping[str, float]:
         """``processes``: workers, all that the master keeps; ``slots``: requests at once.
 
-        Read off the process tree: the rest Gunicorn tells over statsD only, which costs a
-        packet per request. No ``slots`` where a worker serves any number at once.
+        Read off the process tree and the file that it was started with: the rest Gunicorn tells
+        over statsD only, which costs a packet per request. No ``slots`` where a worker serves
+        any number at once.
         """
-        del host, wiring
+        del host
         workers = float(max(0, process.counters().processes - 1))
-        threads, kind = self._literal("threads") or 1, self._literal("worker_class") or "sync"
+        booted = UserFile.read(wiring.directory / FILE)
+        said = {one.name: one.value for one in language.assignments(booted.text, path=booted.path)}
+        threads, kind = said.get("threads") or 1, said.get("worker_class") or "sync"
         if kind not in BLOCKING or not isinstance(threads, int):
             return {"processes": workers}
         return {"processes": workers, "slots": workers * threads}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from labcoat.errors import RenderError
@@ -80,6 +80,12 @@ def as_argv(options: Mapping[str, Level], *, bare_no: bool = True) -> tuple[str,
         else:
             words += [f"--{name}", str(level)]
     return tuple(words)
+
+
+def workers_of(argv: Sequence[str]) -> float:
+    """How many workers a command line asks for; 1 where it does not say."""
+    words = list(argv)
+    return float(words[words.index("--workers") + 1]) if "--workers" in words else 1.0
 
 
 def moved(name: str, said: tuple[Endpoint, ...], listen: Endpoint) -> tuple[str, ...]:

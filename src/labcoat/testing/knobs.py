@@ -1,0 +1,203 @@
+"""What every row of the catalogue owes.
+
+``KnobContract`` holds for rows as they stand: nothing is started. ``ORIGINS`` are files of users
+that have a place for every knob; the levels are written into them.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import ClassVar, Protocol
+
+import pytest
+
+from labcoat.knobs import find, parse_level
+from labcoat.model.domain import spelled
+from labcoat.model.host import Facts
+from labcoat.model.knob import Knob
+from labcoat.model.variant import Level
+from labcoat.stack.edit import ini, nginx, postgres, python
+from labcoat.stack.edit.nginx import KEYED, PARAMETERED
+from labcoat.stack.runtime import Runtime
+
+SMALL = Facts(
+    hostname="small",
+    kernel="6.1.0",
+    machine="x86_64",
+    cpu_model="",
+    cpus=1,
+    cpus_online=1,
+    cpu_quota=None,
+    ram_bytes=512 * 1024**2,
+    virtualised=None,
+    governor=None,
+    cgroup=2,
+    somaxconn=128,
+    nofile=1024,
+    port_range=(32768, 60999),
+    python="3.11.0",
+    is_root=False,
+)
+LARGE = replace(SMALL, hostname="large", cpus=64, ram_bytes=256 * 1024**3, somaxconn=65535)
+MACHINES = (SMALL, replace(SMALL, cpus=2, ram_bytes=4 * 1024**3, somaxconn=4096), LARGE)
+"""Machines on which every row must make sense."""
+
+NGINX = """\
+worker_processes 3;
+events {
+    worker_connections 99;
+}
+http {
+    access_log /var/log/nginx/access.log;
+    upstream app {
+        server 127.0.0.1:8000;
+    }
+    server {
+        listen 127.0.0.1:8080;
+        location / {
+            return 200 "BODY";
+        }
+        location /app {
+            proxy_pass http://app;
+        }
+    }
+}
+""".replace("BODY", "labcoat " * 2500)
+
+ORIGINS: Mapping[str, str] = {
+    "nginx": NGINX,
+    "uwsgi": "[uwsgi]\nmaster = true\n",
+    "gunicorn": "bind = '127.0.0.1:8000'\n",
+    "postgres": "listen_addresses = ''\n",
+}
+
+
+class Language(Protocol):
+    """What the modules of ``labcoat.stack.edit`` have in common."""
+
+    def assign(self, text: str, levels: Mapping[str, Level], *, path: Path) -> str:
+        """The text with these levels in force."""
+
+    def read(self, text: str, directive: str, *, path: Path) -> Level | None:
+        """The level in force."""
+
+
+LANGUAGES: Mapping[str, Language] = {
+    "nginx": nginx,
+    "uwsgi": ini,
+    "gunicorn": python,
+    "postgres": postgres,
+}
+SPELLINGS: Mapping[str, str] = {
+    "uwsgi": r"[a-z0-9]+(-[a-z0-9]+)*",
+    "gunicorn": r"[a-z]+(_[a-z]+)*",
+    "postgres": r"[a-z]+(_[a-z]+)*",
+    "python": r"[A-Z][A-Z_]*|gc\.[a-z]+",
+}
+
+
+def written(knob: Knob, level: Level, text: str | None = None) -> str:
+    """A user's file with the level in force."""
+    origin = ORIGINS[knob.component] if text is None else text
+    return LANGUAGES[knob.component].assign(origin, {knob.directive: level}, path=Path("file"))
+
+
+def in_force(knob: Knob, text: str) -> Level | None:
+    """The level that a user's file gives the knob."""
+    return LANGUAGES[knob.component].read(text, knob.directive, path=Path("file"))
+
+
+def same(one: Level | None, other: Level | None) -> bool:
+    """Whether two spellings are one level: files hold words, rows hold values."""
+    words = [
+        {"true": "on", "false": "off"}.get(spelled(level), spelled(level)) for level in (one, other)
+    ]
+    return words[0] == words[1]
+
+
+class KnobContract:
+    """Subclass it as ``Test...`` and give ``knobs``; pytest collects the rest, row by row."""
+
+    knobs: ClassVar[tuple[Knob, ...]]
+
+    def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
+        """Each test, once per row."""
+        if "knob" in metafunc.fixturenames:
+            metafunc.parametrize("knob", self.knobs, ids=[knob.name for knob in self.knobs])
+
+    def test_names_are_unique(self) -> None:
+        names = [knob.name for knob in self.knobs]
+        assert len(names) == len(set(names))
+
+    def test_the_name_is_the_components_own(self, knob: Knob) -> None:
+        if knob.component == "nginx":
+            name, _, parameter = knob.directive.partition(".")
+            assert re.fullmatch(r"[a-z0-9_]+", name)
+            assert not parameter or name in {*KEYED, *PARAMETERED, "upstream"}
+        else:
+            assert re.fullmatch(SPELLINGS[knob.component], knob.directive)
+
+    def test_sentences_are_sentences_and_a_source_is_named(self, knob: Knob) -> None:
+        for text in (knob.why, knob.condition.text, knob.trap):
+            assert re.fullmatch(r"\S.*[^.]\.", text), text
+        assert knob.source
+        assert all(text and not text.endswith(".") for text in knob.constraints)
+
+    def test_the_condition_names_a_counter_if_it_can_be_asked(self, knob: Knob) -> None:
+        condition = knob.condition
+        assert (condition.counter is None) == (condition.holds is None)
+        if condition.counter is not None and condition.holds is not None:
+            assert condition.counter.startswith(f"{knob.component}.")
+            assert isinstance(condition.holds({}), bool)
+
+    @pytest.mark.parametrize("facts", MACHINES, ids=[facts.hostname for facts in MACHINES])
+    def test_levels_and_ends_are_legal_wherever_it_stands(self, knob: Knob, facts: Facts) -> None:
+        levels, ends = knob.levels(facts), knob.domain.ends(facts)
+        for level in (*levels, *ends):
+            assert knob.domain.admits(level, facts), level
+            assert parse_level(knob, spelled(level), facts) == level
+        assert len(set(levels)) == len(levels)
+        assert ends
+        assert knob.domain.describe(facts)
+        assert knob.domain.describe()
+
+    def test_the_default_is_legal_and_told_by_version(self, knob: Knob) -> None:
+        versions = [since for since, _ in knob.default]
+        assert versions[0] == ""
+        assert all(re.fullmatch(r"\d+(\.\d+)*", since) for since in versions[1:])
+        for _, level in knob.default:
+            assert level is None or knob.domain.admits(level, LARGE)
+        assert knob.default_for("0.0.1") == knob.default[0][1]
+        assert knob.default_for("999") == knob.default[-1][1]
+
+    def test_it_is_found(self, knob: Knob) -> None:
+        assert find(knob.name, self.knobs) is knob
+
+    def test_the_level_is_rendered_and_only_its_line(self, knob: Knob) -> None:
+        if knob.component == "python":
+            return self._reaches_the_interpreter(knob)
+        for level in knob.domain.ends(SMALL):
+            text = written(knob, level)
+            if knob.component == "nginx" and level is False and knob.directive.startswith("listen"):
+                assert text == ORIGINS["nginx"]
+                continue
+            assert same(in_force(knob, text), level)
+            assert written(knob, level, text) == text
+            origin = ORIGINS[knob.component].splitlines()
+            changed = [line for line in difflib.ndiff(origin, text.splitlines()) if line[0] in "+-"]
+            assert changed
+            leaf = knob.directive.removeprefix("upstream.").partition(".")[0]
+            assert all(leaf in line for line in changed), changed
+            assert len(changed) <= 2
+        return None
+
+    def _reaches_the_interpreter(self, knob: Knob) -> None:
+        low, *_, high = knob.domain.ends(SMALL)
+        for server in ("gunicorn", "uwsgi"):
+            assert Runtime.of({knob.directive: low}, server=server) != Runtime.of(
+                {knob.directive: high}, server=server
+            )
