@@ -117,14 +117,16 @@ class LiveView:
             case BlockVoided():
                 self._line(f"[yellow]![/] block {event.index} void: {escape(event.reason)}")
             case Asked():
-                self._phase = label(event.question)
-                self._phase_started = time.monotonic()
-                if event.blocks:
-                    self._line(f"  {escape(self._phase)} goes on after {event.blocks} blocks")
+                self._asked(event)
             case BlockJudged():
                 self._judged(event)
             case _:
                 assert_never(event)
+
+    def _asked(self, event: Asked) -> None:
+        self._phase, self._phase_started = label(event.question), self._now()
+        if event.blocks:
+            self._line(f"  {escape(self._phase)} goes on after {event.blocks} blocks")
 
     def _judged(self, event: BlockJudged) -> None:
         """What is known now moves on the line; a verdict stays."""
@@ -138,7 +140,7 @@ class LiveView:
             if self._live is None:
                 self._line(f"  {escape(self._phase)}")
             return
-        took = clock(time.monotonic() - self._phase_started)
+        took = clock(self._now() - self._phase_started)
         mark, style = MARKS[verdict.value], _STYLES[verdict]
         self._line(
             f"[{style}]{mark}[/] {escape(label(event.question))}  {escape(known)}  {count}"
