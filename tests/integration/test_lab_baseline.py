@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import secrets
 import signal
 import subprocess
@@ -13,7 +12,6 @@ from dataclasses import asdict
 from pathlib import Path
 from random import Random
 
-import psutil
 import pytest
 
 from labcoat.host.local import LocalHost
@@ -26,6 +24,7 @@ from labcoat.load import Generator
 from labcoat.model.load import Window
 from labcoat.report.baseline import baseline_text
 from labcoat.report.findings import read_baseline
+from labcoat.testing.traces import alive_with, is_gone
 
 pytestmark = pytest.mark.slow
 
@@ -79,39 +78,6 @@ def project(tmp_path: Path) -> Path:
     (folder / "tiny.py").write_text(APP)
     (folder / "labcoat.toml").write_text(STUDY)
     return folder
-
-
-@pytest.fixture
-def boxes(monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A base for sandboxes of this test alone; its path is short, for sockets lie in it."""
-    base = Path(f"/tmp/lc-{secrets.token_hex(4)}")
-    monkeypatch.setenv("LABCOAT_SANDBOXES", str(base))
-    return base
-
-
-def alive_with(marker: str) -> list[str]:
-    """Every living process whose command line, folder or environment names the marker."""
-    found = []
-    for process in psutil.process_iter():
-        try:
-            if process.pid == os.getpid() or process.status() == psutil.STATUS_ZOMBIE:
-                continue
-            words = [*process.cmdline(), process.cwd(), *process.environ().values()]
-        except (psutil.NoSuchProcess, psutil.AccessDenied):
-            continue
-        if any(marker in word for word in words):
-            found.append(f"{process.pid} {' '.join(process.cmdline())}")
-    return found
-
-
-def is_gone(base: Path, *, within_s: float = 20.0) -> bool:
-    """Whether soon nothing is left of any sandbox, neither files nor processes."""
-    deadline = time.monotonic() + within_s
-    while time.monotonic() < deadline:
-        if not (base.exists() and list(base.iterdir())) and not alive_with(str(base)):
-            return True
-        time.sleep(0.1)
-    return False
 
 
 def read_everything(journal: Path) -> dict[str, int]:

@@ -51,9 +51,9 @@ class LoggedStack(SimulatedStack):
         self.log.append(("boot", arm))
         return SimulatedStack.boot(self, arm, variant, own_database=own_database)
 
-    def stop(self, standing: Standing) -> None:
-        self.log.append(("stop", standing.arm))
-        SimulatedStack.stop(self, standing)
+    def stop(self, *standings: Standing) -> None:
+        self.log += [("stop", standing.arm) for standing in standings]
+        SimulatedStack.stop(self, *standings)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -170,7 +170,7 @@ def test_boot_warm_up_blocks_in_the_drawn_order_stop_and_again(lab: Lab) -> None
             for each in block.slices:
                 told += 1
                 expected += [("load", slot[each.arm]), ("told", str(told))]
-        expected += [("forget", "a"), ("stop", "a"), ("forget", "b"), ("stop", "b")]
+        expected += [("forget", "a"), ("forget", "b"), ("stop", "a"), ("stop", "b")]
     assert [
         entry for i, entry in enumerate(lab.log) if entry[0] != "warm" or lab.log[i - 1] != entry
     ] == expected

@@ -53,9 +53,9 @@ class LoggedStack(SimulatedStack):
             raise NotReady("uwsgi did not become ready", log=("bind(): Address in use",))
         return SimulatedStack.boot(self, arm, variant, own_database=own_database)
 
-    def stop(self, standing: Standing) -> None:
-        self.log.append(("stop", standing.arm))
-        SimulatedStack.stop(self, standing)
+    def stop(self, *standings: Standing) -> None:
+        self.log += [("stop", standing.arm) for standing in standings]
+        SimulatedStack.stop(self, *standings)
 
 
 class Stop(Exception):
@@ -172,8 +172,8 @@ def test_an_epoch_boots_asks_compares_and_stops_both_arms(lab: Lab) -> None:
         ("answers",),
         *(("load", slot[arm]) for arm in blocks[0].order.arms),
         ("forget", "a"),
-        ("stop", "a"),
         ("forget", "b"),
+        ("stop", "a"),
         ("stop", "b"),
     ]
     assert lab.stack.standing == {}

@@ -81,7 +81,7 @@ def measure_aa(bench: Workbench, rig: Rig, pace: Pace) -> AaOutcome:
         )
         for standing in arms.values():
             bench.generator.forget(standing.target)
-            rig.stop(standing)
+        rig.stop(*arms.values())
     bench.tell(
         PhaseFinished(
             name="A/A",

@@ -177,7 +177,7 @@ def measure_epoch(bench: Workbench, rig: Rig, experiment: Experiment) -> None:
     finally:
         for standing in arms.values():
             bench.generator.forget(standing.target)
-            rig.stop(standing)
+        rig.stop(*arms.values())
 
 
 def settle(bench: Workbench, experiment: Experiment, decision: Decision) -> None:

@@ -19,6 +19,7 @@ from labcoat.model.metric import CPU_PER_REQUEST, MEMORY, THROUGHPUT, Metric
 from labcoat.model.stats import Decision, LabWarning, Verdict
 from labcoat.model.variant import Level
 from labcoat.stats.ceiling import true_gain
+from labcoat.stats.power import Costs, budget_for
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -208,6 +209,8 @@ def _warnings(experiment: Experiment, decision: Decision) -> Iterable[LabWarning
             message="this was answered before, and nothing was measured now",
             remedy="labcoat try --again asks anew, from the beginning",
         )
+    if decision.verdict is Verdict.INCONCLUSIVE:
+        yield from _what_would_decide(experiment)
     if experiment.unsteady:
         yield LabWarning(
             code="not_steady",
@@ -230,6 +233,29 @@ def _warnings(experiment: Experiment, decision: Decision) -> Iterable[LabWarning
             " was not taken out",
             remedy="labcoat baseline, or labcoat try --aa, first",
         )
+
+
+def _what_would_decide(experiment: Experiment) -> Iterable[LabWarning]:
+    """The budget that finds what was seen, or the margin if that is more; four times in five."""
+    metric = experiment.question.rule.objective.name
+    sample, effect = experiment.sample(metric), experiment.effect(metric)
+    blocks = experiment.gathered.blocks
+    if sample is None or effect is None or not experiment.restart_s:
+        return
+    sought = max(abs(effect.point), experiment.question.rule.margin)
+    costs = Costs(
+        block_s=float(np.mean([block.took_s for block in blocks])),
+        restart_s=float(np.mean(experiment.restart_s)),
+        blocks_per_epoch=experiment.question.rhythm.blocks_per_epoch,
+    )
+    budget_s = budget_for(sd=float(sample.log_ratios.std(ddof=1)), costs=costs, effect=sought)
+    if budget_s is None:
+        remedy = "no budget finds that with this noise: quieten the machine, or lengthen --slice"
+    else:
+        remedy = f"--budget {math.ceil(budget_s / 60)}m would find it four times in five"
+    yield LabWarning(
+        code="undecided", message=f"an effect of {sought:.1%} was not decided", remedy=remedy
+    )
 
 
 def _beta(experiment: Experiment) -> float:

@@ -9,6 +9,7 @@ import re
 import shutil
 import time
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -99,10 +100,17 @@ class Rig:
         self._standing.append(standing)
         return standing
 
-    def stop(self, standing: Standing) -> None:
-        """Take down what the arm has of its own, front first; its folders go too."""
-        self._standing = [one for one in self._standing if one is not standing]
-        self._take_down(list(reversed(standing.layers)))
+    def stop(self, *standings: Standing) -> None:
+        """Take down what each arm has of its own, front first; its folders go too.
+
+        Arms go side by side: a server that takes a second to end should not cost two.
+        """
+        self._standing = [one for one in self._standing if one not in standings]
+        with ThreadPoolExecutor(max_workers=max(1, len(standings))) as pool:
+            for done in [
+                pool.submit(self._take_down, list(reversed(each.layers))) for each in standings
+            ]:
+                done.result()
 
     def close(self, *, keep_logs: bool = False) -> None:
         """Take down every arm, then what they share. Idempotent.

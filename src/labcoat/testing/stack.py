@@ -181,11 +181,12 @@ class SimulatedStack:
             if isinstance(layer.process, SimulatedProcess):
                 layer.process.cpu_s += total * self.shares[layer.name]
 
-    def stop(self, standing: Standing) -> None:
-        """End an arm."""
-        for layer in standing.layers:
-            layer.process.stop()
-        del self.standing[standing.target.url]
+    def stop(self, *standings: Standing) -> None:
+        """End arms."""
+        for standing in standings:
+            for layer in standing.layers:
+                layer.process.stop()
+            del self.standing[standing.target.url]
 
     def close(self) -> None:
         """End every arm."""
