@@ -21,4 +21,5 @@ COMMANDS: tuple[CommandRow, ...] = (
     CommandRow(
         "baseline", "labcoat.cli.baseline", "Measure the stack: noise, capacity, where time goes."
     ),
+    CommandRow("knobs", "labcoat.cli.knobs", "List and explain the knobs: what, why, trade-off."),
 )
