@@ -24,8 +24,11 @@ from labcoat import errors
 from labcoat.cli.door import answer
 from labcoat.cli.exit_codes import ExitCode
 from labcoat.cli.rows import COMMANDS
+from labcoat.knobs import KNOBS
 from labcoat.lab import study_form
 from labcoat.lab.study_mistakes import PLACES, forms_in
+from labcoat.model.domain import spelled
+from labcoat.model.knob import MILD, Knob, Safety
 from labcoat.model.metric import METRICS
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -99,6 +102,49 @@ def metrics_page() -> str:
         "A metric is a named quantity with a unit and a better-direction. Units are SI\n"
         "base units in the journal and in `--json`; `ratio` is a plain number, 0.02 reads 2 %.\n\n"
         + sections
+    )
+
+
+def knobs_page() -> str:
+    """Every knob, by component."""
+    components = dict.fromkeys(knob.component for knob in KNOBS)
+    classes = "".join(
+        f"| {safety.value} | {safety.meaning} | {'yes' if safety in MILD else 'no'} |\n"
+        for safety in Safety
+    )
+    sections = "".join(
+        f"## {name}\n\n" + "".join(knob_section(knob) for knob in KNOBS if knob.component == name)
+        for name in components
+    )
+    return (
+        "# Knobs\n\n"
+        f"The catalogue: {len(KNOBS)} knobs, each a row of `labcoat.knobs`. `labcoat knobs` lists\n"
+        "them with the levels worth trying on your machine and what your own files say;\n"
+        "`labcoat knobs NAME` explains one. A knob counts only if its necessary condition was\n"
+        "seen of the baseline. The default is what the program does when nothing is said, by\n"
+        "version; a distribution's own file may say otherwise. A control proves the method (a\n"
+        "placebo, or a level known to be slow) and is never proposed.\n\n"
+        f"| class | what a change may cost | tried unasked |\n|---|---|---|\n{classes}\n{sections}"
+    )
+
+
+def knob_section(knob: Knob) -> str:
+    """One knob, with a heading of its own."""
+    (_, first), *later = knob.default
+    default = "".join((spelled(first), *(f"; {spelled(x)} since {v}" for v, x in later)))
+    facts = [
+        ("domain", knob.domain.describe()),
+        ("default", default),
+        ("takes", f"a {knob.cost.name.lower()}"),
+        ("class", knob.safety.value + (", control" if knob.control else "")),
+        *(("constraint", text) for text in knob.constraints),
+        *(("needs", text) for text in (knob.needs, knob.needs_build) if text),
+        ("source", knob.source),
+    ]
+    told = "".join(f"* {name}: {text}\n" for name, text in facts)
+    return (
+        f"### {knob.name}\n\n{knob.why} Counts only if: {knob.condition.text} "
+        f"Trade-off: {knob.trap}\n\n{told}\n"
     )
 
 
@@ -177,6 +223,7 @@ PAGES: Pages = {
     "docs/reference/commands.md": commands_page,
     "docs/reference/errors.md": errors_page,
     "docs/reference/exit-codes.md": exit_codes_page,
+    "docs/reference/knobs.md": knobs_page,
     "docs/reference/metrics.md": metrics_page,
     "docs/reference/study-file.md": study_file_page,
 }

@@ -66,7 +66,7 @@ http {
         }
     }
 }
-""".replace("BODY", "labcoat " * 2500)
+""".replace("BODY", "labcoat " * 500)
 
 ORIGINS: Mapping[str, str] = {
     "nginx": NGINX,

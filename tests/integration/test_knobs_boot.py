@@ -1,0 +1,318 @@
+"""Every knob on the real programs: both ends of its domain start, and the process shows them.
+
+nginx starts in no time, so each level has a boot of its own. The others share one boot per
+position: all first ends, all second ends, and so on. Each row is asked for by its own test.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from labcoat.errors import RenderError
+from labcoat.host.base import Launch
+from labcoat.host.local import LocalHost
+from labcoat.host.sandbox import Sandbox
+from labcoat.knobs import KNOBS
+from labcoat.model.host import Facts
+from labcoat.model.knob import Knob
+from labcoat.model.stack import Endpoint, Speaks
+from labcoat.model.study import ComponentSpec, Study
+from labcoat.model.variant import Level, Variant
+from labcoat.stack import environment, probe
+from labcoat.stack.base import Wiring
+from labcoat.stack.binaries import Located, locate
+from labcoat.stack.cluster import start
+from labcoat.stack.nginx import Nginx
+from labcoat.stack.rig import Rig
+from labcoat.testing.knobs import ORIGINS, in_force, same
+from labcoat.testing.stack import tiny_study
+
+
+def small(facts: Facts) -> Facts:
+    """This machine, but no larger than it need be to have two ends."""
+    return replace(facts, cpus=min(facts.cpus, 2), ram_bytes=min(facts.ram_bytes, 2 * 1024**3))
+
+
+FACTS = small(LocalHost().facts())
+
+
+def of(component: str) -> list[Knob]:
+    return [knob for knob in KNOBS if knob.component == component]
+
+
+def rows(component: str) -> pytest.MarkDecorator:
+    knobs = of(component)
+    return pytest.mark.parametrize("knob", knobs, ids=[knob.name for knob in knobs])
+
+
+def at(knobs: Sequence[Knob], position: int) -> Variant:
+    """The variant in which each knob has that end of its domain; its last, if it has fewer."""
+    ends = {knob.name: knob.domain.ends(FACTS) for knob in knobs}
+    return Variant.of(
+        {name: levels[min(position, len(levels) - 1)] for name, levels in ends.items()}
+    )
+
+
+class Boots:
+    """One standing app server per position, each booted when it is first asked for."""
+
+    def __init__(self, rig: Rig, knobs: Sequence[Knob]) -> None:
+        self.rig = rig
+        self.knobs = knobs
+        self.said: dict[int, dict[str, Any]] = {}
+
+    def levels(self, knob: Knob) -> Iterator[tuple[Level, dict[str, Any]]]:
+        """(the level that was given, what the process says of itself) for every end."""
+        for position, level in enumerate(knob.domain.ends(FACTS)):
+            if position not in self.said:
+                standing = self.rig.boot("a", at(self.knobs, position))
+                answer = probe.get(standing.layers[0].wiring.listen, "/", timeout_s=10.0)
+                assert answer is not None
+                assert answer.status == 200
+                self.said[position] = json.loads(answer.body)
+                self.rig.stop(standing)
+            yield level, self.said[position]
+
+
+@contextmanager
+def boots(folder: Path, name: str, knobs: Sequence[Knob], app: str, text: str) -> Iterator[Boots]:
+    file = folder / {"uwsgi": "uwsgi.ini", "gunicorn": "gunicorn.conf.py"}[name]
+    file.write_text(text)
+    study = tiny_study(folder, (ComponentSpec(name=name, file=file),), source=app)
+    with (
+        Sandbox.open(LocalHost(), base=folder / "b") as sandbox,
+        Rig(sandbox.host, sandbox, study) as rig,
+    ):
+        yield Boots(rig, knobs)
+
+
+UWSGI_APP = """\
+import json, uwsgi
+def app(environ, start_response):
+    start_response("200 OK", [])
+    words = {k: (v.decode() if isinstance(v, bytes) else v) for k, v in uwsgi.opt.items()}
+    return [json.dumps(words).encode()]
+"""
+
+
+@pytest.fixture(scope="module")
+def uwsgi(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Boots]:
+    folder = tmp_path_factory.mktemp("uwsgi")
+    with boots(folder, "uwsgi", of("uwsgi"), UWSGI_APP, ORIGINS["uwsgi"]) as booted:
+        yield booted
+
+
+@rows("uwsgi")
+def test_uwsgi_starts_with_both_ends_and_says_so(knob: Knob, uwsgi: Boots) -> None:
+    for level, said in uwsgi.levels(knob):
+        assert same(said[knob.directive], level if level is not True else "true")
+
+
+GUNICORN_APP = """\
+import json
+SETTINGS = {}
+def app(environ, start_response):
+    start_response("200 OK", [])
+    return [json.dumps(SETTINGS, default=str).encode()]
+"""
+GUNICORN_FILE = """\
+bind = "127.0.0.1:8000"
+def post_worker_init(worker):
+    import tiny
+    tiny.SETTINGS.update((name, one.get()) for name, one in worker.cfg.settings.items())
+"""
+
+
+@pytest.fixture(scope="module")
+def gunicorn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Boots]:
+    folder = tmp_path_factory.mktemp("gunicorn")
+    with boots(folder, "gunicorn", of("gunicorn"), GUNICORN_APP, GUNICORN_FILE) as booted:
+        yield booted
+
+
+@rows("gunicorn")
+def test_gunicorn_starts_with_both_ends_and_says_so(knob: Knob, gunicorn: Boots) -> None:
+    for level, said in gunicorn.levels(knob):
+        assert said[knob.directive] == level
+
+
+PYTHON_APP = """\
+import gc, json, os, sys
+def app(environ, start_response):
+    start_response("200 OK", [])
+    said = dict(os.environ, **{
+        "gc.threshold": gc.get_threshold()[0], "gc.freeze": gc.get_freeze_count() > 0,
+        "flags": [sys.flags.optimize, sys.flags.dev_mode]})
+    return [json.dumps(said).encode()]
+"""
+
+
+@pytest.fixture(scope="module")
+def interpreter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Boots]:
+    folder = tmp_path_factory.mktemp("python")
+    with boots(folder, "gunicorn", of("python"), PYTHON_APP, "preload_app = True\n") as booted:
+        yield booted
+
+
+@rows("python")
+def test_the_interpreter_starts_with_both_ends_and_says_so(knob: Knob, interpreter: Boots) -> None:
+    for level, said in interpreter.levels(knob):
+        is_variable = isinstance(level, bool) and knob.directive.isupper()
+        wanted = ("1" if level else "") if is_variable else str(level)
+        assert str(said[knob.directive]) == wanted
+
+
+@pytest.fixture(scope="module")
+def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[str]]:
+    """URLs of one cluster per position; all are cloned from one template."""
+    folder = tmp_path_factory.mktemp("postgres")
+    knobs = of("postgres")
+    most = max(len(knob.domain.ends(FACTS)) for knob in knobs)
+    stack = (ComponentSpec(name="gunicorn"), ComponentSpec(name="postgres"))
+    study = tiny_study(folder, stack, env={"DATABASE_URL": "{database.url}"})
+    with (
+        Sandbox.open(LocalHost(), base=folder / "b") as sandbox,
+        Rig(sandbox.host, sandbox, study) as rig,
+    ):
+        yield [
+            rig.boot(f"a{position}", at(knobs, position)).app_env["DATABASE_URL"]
+            for position in range(most)
+        ]
+
+
+@rows("postgres")
+def test_postgres_starts_with_both_ends_and_shows_them(knob: Knob, database: list[str]) -> None:
+    for level, url in zip(knob.domain.ends(FACTS), database, strict=False):
+        with psycopg.connect(url) as connection:
+            row = connection.execute(
+                "select current_setting(%s), current_setting('server_version_num')::int / 10000",
+                (knob.directive,),
+            ).fetchone()
+        assert row is not None
+        shown, version = row
+        if (knob.name, level) == ("postgres.wal_buffers", "-1"):
+            assert shown.endswith(("kB", "MB"))  # Postgres shows what it chose
+        elif knob.name == "postgres.wal_compression":
+            assert shown == ("pglz" if level and version >= 15 else "on" if level else "off")
+        elif isinstance(level, float):
+            assert float(shown) == level
+        else:
+            assert same(shown, level)
+
+
+class Web:
+    """nginx alone, booted in the sandbox with a variant."""
+
+    def __init__(self, folder: Path, sandbox: Sandbox) -> None:
+        self.folder = folder
+        self.sandbox = sandbox
+        self.study: Study = tiny_study(folder, (ComponentSpec(name="gunicorn"),))
+        self.located: Located = locate("nginx", app=self.study.app, host=sandbox.host)
+        self.count = 0
+
+    @contextmanager
+    def boot(self, levels: dict[str, Level]) -> Iterator[tuple[Endpoint, str]]:
+        """(where it listens, the rendered file). Raises: RenderError."""
+        self.count += 1
+        file = self.folder / "nginx.conf"
+        file.write_text(ORIGINS["nginx"])
+        component = Nginx.adopt(ComponentSpec(name="nginx", file=file), self.study.app)
+        directory = self.sandbox.directory(f"nginx-{self.count}")
+        wiring = Wiring(
+            directory=directory,
+            listen=self.sandbox.endpoint(Speaks.HTTP, unix=False, name="web"),
+            upstream=Endpoint(speaks=Speaks.HTTP, port=9),
+            binary=self.located.argv,
+            app=self.study.app,
+            env=environment.base(self.study.app, directory),
+            spare=(self.sandbox.endpoint(Speaks.HTTP, unix=True, name="x"),),
+            build=self.located.build,
+        )
+        rendered = component.render(Variant.of(levels), wiring)
+        for name, text in rendered.files.items():
+            self.sandbox.write(directory / name, text)
+        component.check(self.sandbox.host, rendered, wiring)
+        launch = Launch(
+            name="nginx",
+            argv=rendered.argv,
+            cwd=directory,
+            log=directory / "nginx.log",
+            env=wiring.env,
+        )
+        with ExitStack() as stack:
+            process = start(
+                self.sandbox,
+                launch,
+                ready=lambda process: component.ready(self.sandbox.host, process, wiring),
+                timeout_s=10.0,
+            )
+            stack.callback(self.sandbox.stop, process)
+            yield wiring.listen, rendered.files["nginx.conf"]
+
+
+@pytest.fixture(scope="module")
+def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
+    folder = tmp_path_factory.mktemp("nginx")
+    with Sandbox.open(LocalHost(), base=folder / "b") as sandbox:
+        yield Web(folder, sandbox)
+
+
+@rows("nginx")
+def test_nginx_starts_with_both_ends_and_serves(knob: Knob, web: Web) -> None:
+    lacks = knob.lacks(web.located.version, web.located.build)
+    for level in knob.domain.ends(FACTS):
+        if lacks is not None:
+            with pytest.raises(RenderError) as caught, web.boot({knob.name: level}):
+                pass
+            assert "unknown directive" in "".join(caught.value.log)
+            continue
+        with web.boot({knob.name: level}) as (listen, file):
+            present = in_force(knob, file)
+            assert same(present, level) or (present is None and level is False)
+            answer = probe.get(listen, "/", timeout_s=10.0)
+            assert answer is not None
+            assert answer.status == 200
+
+
+def heads(listen: Endpoint, *lines: str) -> tuple[dict[str, str], int, float]:
+    """(headers, bytes of the body, seconds) of one answer on a connection of its own."""
+    started = time.monotonic()
+    with socket.create_connection((listen.host, listen.port), timeout=10) as connection:
+        connection.sendall("\r\n".join(("GET / HTTP/1.1", "Host: x", *lines, "", "")).encode())
+        received = b""
+        while chunk := connection.recv(65536):
+            received += chunk
+    head, _, body = received.partition(b"\r\n\r\n")
+    pairs = (line.split(": ", 1) for line in head.decode().splitlines()[1:])
+    return {name.lower(): value for name, value in pairs}, len(body), time.monotonic() - started
+
+
+CLOSE = "Connection: close"
+
+
+def test_nginx_does_what_the_knob_says(web: Web) -> None:
+    zipped = ("Accept-Encoding: gzip", CLOSE)
+    with web.boot({}) as (listen, _):
+        headers, plain, origin_s = heads(listen, *zipped)
+        assert "content-encoding" not in headers
+        assert headers["server"].startswith("nginx/")
+    with web.boot({"nginx.gzip": True, "nginx.gzip_types": "text/plain"}) as (listen, _):
+        headers, size, _ = heads(listen, *zipped)
+        assert headers["content-encoding"] == "gzip"
+        assert size < plain / 5
+    with web.boot({"nginx.server_tokens": False}) as (listen, _):
+        assert heads(listen, CLOSE)[0]["server"] == "nginx"
+    with web.boot({"nginx.limit_rate": "2k"}) as (listen, _):
+        assert heads(listen, CLOSE)[2] > origin_s + 0.5
+    with web.boot({"nginx.keepalive_requests": 1}) as (listen, _):
+        assert heads(listen)[0]["connection"] == "close"
