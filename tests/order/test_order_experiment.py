@@ -402,3 +402,37 @@ def test_an_aa_teaches_the_next_and_never_itself(lab: Lab) -> None:
     assert [len(each.blocks) for each in history.gathered] == [len(first.gathered.blocks)]
     begin(lab.bench, aa, History(), anew=True)  # begun, and torn before its first block
     assert len(read_history(lab.journal, lab.bench.study_id, facts).gathered) == 1
+
+
+def test_a_crash_between_the_last_block_and_the_verdict_loses_no_verdict(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def die(*_: Any) -> None:
+        raise Stop
+
+    with monkeypatch.context() as crash:
+        crash.setattr("labcoat.lab.race.settle", die)
+        with pytest.raises(Stop):
+            lab.ask(question())
+    (record,) = lab.journal.experiments(lab.bench.study_id)
+    assert lab.journal.verdicts(record.id) == ()
+    before = lab.load.compared
+    for _ in range(2):
+        (experiment,), (decision,) = lab.ask(question())
+        assert (experiment.record.id, decision.verdict) == (record.id, Verdict.IMPROVED)
+        assert [v.decision for v in lab.journal.verdicts(record.id)] == [decision]
+    assert lab.load.compared == before
+
+
+def test_asked_again_what_has_no_verdict_goes_on_and_is_not_begun_anew(lab: Lab) -> None:
+    (first,), _ = lab.ask(question(), budget_s=0.0)
+    (second,), (decision,) = lab.ask(question(), anew=True)
+    assert second.record.id == first.record.id
+    assert decision.verdict is Verdict.IMPROVED
+
+
+def test_a_budget_that_ends_at_once_says_after_how_many_blocks(lab: Lab) -> None:
+    (_,), (decision,) = lab.ask(question(), budget_s=0.0)
+    assert decision.reason == (
+        "the budget of 0 s ended after 1 block; ask again and it goes on from here"
+    )

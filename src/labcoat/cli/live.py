@@ -31,6 +31,7 @@ from labcoat.lab.events import (
     WarmingUp,
 )
 from labcoat.lab.question import Question
+from labcoat.model.domain import spelled
 from labcoat.model.stats import Decision, Verdict
 from labcoat.report.experiment import MARKS, VERDICTS
 from labcoat.report.format import clock, effect, evidence, rate, seconds
@@ -154,7 +155,7 @@ class LiveView:
 def label(question: Question) -> str:
     """A question in few words."""
     change = question.change
-    what = "A/A" if change is None else f"{change[0]}={change[1]}"
+    what = "A/A" if change is None else f"{change[0]}={spelled(change[1])}"
     return f"{what}, {question.rule.objective.title}" if question.kind == "guard" else what
 
 

@@ -3,7 +3,8 @@
 A stack that is faster because it answers otherwise has regressed, whatever its speed. Each
 route is asked of both arms, by one user each with the cookies that they are given. Where
 the answers differ, both arms are asked once more: what an arm does not say twice itself
-(a token, a time) is unstable, and only its status, its headers and its rough size count.
+(a token in the body, the id in a ``Location``) is unstable and is not compared; of such a
+body only the rough size is.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import gzip
 import hashlib
 import re
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
@@ -44,16 +45,26 @@ class Said:
     digest: str = ""
     size: int = 0
 
-    def differs(self, other: Said, *, is_unstable: bool) -> str | None:
-        """What is not the same in another answer, in words; None if nothing is."""
+    def header(self, name: str) -> str | None:
+        """The value of one of ``HEADERS``; None where it was not sent."""
+        return dict(self.headers).get(name)
+
+    def differs(
+        self, other: Said, *, is_unstable: bool, unstable_headers: Collection[str] = ()
+    ) -> str | None:
+        """What is not the same in another answer, in words; None if nothing is.
+
+        ``is_unstable``: of the body only the rough size counts. ``unstable_headers`` do not.
+        """
         if self.status != other.status:
-            return f"status {self.status}, not {other.status}"
+            return _statuses(self.status, other.status)
         for name in HEADERS:
-            ours, theirs = dict(self.headers).get(name), dict(other.headers).get(name)
-            if ours != theirs:
+            ours, theirs = self.header(name), other.header(name)
+            if ours != theirs and name not in unstable_headers:
                 return f"{name} {ours!r}, not {theirs!r}"
         if self.cookies != other.cookies:
-            return f"cookies {', '.join(self.cookies) or 'none'}, not {', '.join(other.cookies)}"
+            ours, theirs = (", ".join(each.cookies) or "none" for each in (self, other))
+            return f"cookies {ours}, not {theirs}"
         if is_unstable:
             small, large = sorted((self.size, other.size))
             if large > SIZE_FACTOR * max(small, 1):
@@ -68,7 +79,7 @@ class Comparison:
     """Both arms' answers held against each other.
 
     ``differences``: route and what differs in the treatment's answer, one line each.
-    ``unstable``: routes whose body is not twice the same on one arm.
+    ``unstable``: routes whose answers are not twice the same on one arm.
     """
 
     compared: int
@@ -103,10 +114,19 @@ def judge_answers(
     for index, request in enumerate(asked):
         said = {arm: (first[arm][index], again[arm][index]) for arm in Arm}
         is_unstable = any(one.digest != other.digest for one, other in said.values())
-        if is_unstable:
+        unstable_headers = {
+            name
+            for name in HEADERS
+            if any(one.header(name) != other.header(name) for one, other in said.values())
+        }
+        if is_unstable or unstable_headers:
             unstable[request.route] = None
         what = [
-            said[Arm.TREATMENT][time].differs(said[Arm.BASELINE][time], is_unstable=is_unstable)
+            said[Arm.TREATMENT][time].differs(
+                said[Arm.BASELINE][time],
+                is_unstable=is_unstable,
+                unstable_headers=unstable_headers,
+            )
             for time in (0, 1)
         ]
         if all(what):
@@ -165,6 +185,12 @@ def said_of(answer: probe.Answer, *, own: str, normalise: Sequence[str] = ()) ->
         digest=hashlib.sha256(body).hexdigest()[:16],
         size=len(body),
     )
+
+
+def _statuses(ours: int, theirs: int) -> str:
+    if not ours:
+        return f"no answer, not status {theirs}"
+    return f"status {ours}, not {theirs or 'no answer'}"
 
 
 def unpacked(content: bytes, packing: str) -> bytes:

@@ -46,8 +46,8 @@ EPOCH = "epoch"
 class Experiment:
     """One question under measurement, and what has been gathered for it.
 
-    ``compared``: answers held against each other; ``unstable``: routes whose body is not
-    twice the same. ``explained``: the components' own counters of each arm, as the last
+    ``compared``: answers held against each other; ``unstable``: routes whose answers are
+    not twice the same. ``explained``: the components' own counters of each arm, as the last
     epoch left them. ``restart_s``: seconds of each restart of both arms. ``cap``: data
     points after which it ends; ``least_chance``: see ``stats.decide``. ``ended``: why it
     ends without the rule (answers differ, an arm died), None while it goes on.
@@ -189,10 +189,11 @@ def settle(bench: Workbench, experiment: Experiment, decision: Decision) -> None
 def out_of_budget(experiment: Experiment, decision: Decision, budget_s: float) -> Decision:
     """The answer of an experiment whose time is over: nothing is known yet."""
     minutes = f"{budget_s / 60:.0f} min" if budget_s >= 120 else f"{budget_s:.0f} s"
+    blocks = len(experiment.gathered.blocks)
     return replace(
         decision,
         verdict=Verdict.INCONCLUSIVE,
-        reason=f"the budget of {minutes} ended after {len(experiment.gathered.blocks)} blocks;"
+        reason=f"the budget of {minutes} ended after {blocks} block{'' if blocks == 1 else 's'};"
         " ask again and it goes on from here",
     )
 

@@ -98,12 +98,17 @@ def weigh(guard: Experiment, decision: Decision) -> tuple[str, str]:
     """Whether a guardrail held, and why: worse by more than its margin breaks it."""
     effect = guard.effect(guard.question.rule.objective.name)
     margin = guard.question.rule.margin
-    if decision.verdict is Verdict.REGRESSED and (effect is None or effect.point > margin):
-        return BROKEN, decision.reason
     evidence = decision.evidence
+    is_worse = decision.verdict is Verdict.REGRESSED
+    if is_worse and (evidence is None or effect is None):
+        return BROKEN, decision.reason  # it answers wrongly: no margin is allowed for that
+    if is_worse and effect is not None and effect.point > margin:
+        return BROKEN, f"worse by {_percent(effect.point)}, {_percent(margin)} allowed"
     is_no_worse = evidence is not None and evidence.not_worse >= evidence.needed_for_margin
     if is_no_worse or decision.verdict in {Verdict.IMPROVED, Verdict.EQUIVALENT}:
-        return HELD, f"not worse by {margin:.0%}, proven after {decision.n} blocks"
+        return HELD, f"not worse by {_percent(margin)}, proven after {decision.n} blocks"
+    if is_worse and effect is not None:
+        return NOT_SHOWN, f"worse, by {_percent(effect.point)} as far as is known"
     return NOT_SHOWN, decision.reason
 
 
@@ -124,5 +129,10 @@ def guard_memory(experiment: Experiment, *, metric: Metric, ram_bytes: int) -> G
         margin=MEMORY_RATIO,
         rate_per_s=None,
         answer=HELD if is_held else BROKEN,
-        reason=f"{used / ram_bytes:.0%} of the machine's memory, {MEMORY_RATIO:.0%} allowed",
+        reason=f"{_percent(used / ram_bytes)} of the machine's memory,"
+        f" {_percent(MEMORY_RATIO)} allowed",
     )
+
+
+def _percent(ratio: float) -> str:
+    return f"{ratio * 100:.0f} %"

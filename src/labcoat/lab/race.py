@@ -43,6 +43,9 @@ def race(
     """
     started = time.monotonic()
     decisions = [_judged(each, headroom_per_s) for each in experiments]
+    for experiment, decision in zip(experiments, decisions, strict=True):
+        if decision.verdict is not None and not _is_settled(bench, experiment, decision):
+            settle(bench, experiment, decision)  # a crash came between its blocks and its verdict
     open_ones = [n for n, decision in enumerate(decisions) if decision.verdict is None]
     for n in open_ones:
         blocks = len(experiments[n].gathered.blocks)
@@ -68,6 +71,12 @@ def race(
                 open_ones.remove(n)
             tell_decision(bench, experiments[n], decisions[n])
     return decisions
+
+
+def _is_settled(bench: Workbench, experiment: Experiment, decision: Decision) -> bool:
+    """Whether the journal's last word on an experiment is this verdict."""
+    verdicts = bench.journal.verdicts(experiment.record.id)
+    return bool(verdicts) and verdicts[-1].decision.verdict is decision.verdict
 
 
 def _judged(experiment: Experiment, headroom_per_s: float | None) -> Decision:

@@ -214,19 +214,20 @@ def _warnings(experiment: Experiment, decision: Decision) -> Iterable[LabWarning
     if experiment.unsteady:
         yield LabWarning(
             code="not_steady",
-            message=f"{experiment.unsteady} instances were still getting faster after a minute",
-            remedy="see what the app loads late; lengthen nothing: both arms are treated alike",
+            message=f"{experiment.unsteady} of the instances booted were still getting faster"
+            " after a minute of warm-up",
+            remedy="see what the app loads late; it disturbs both arms alike",
         )
     if experiment.unstable:
         routes = ", ".join(experiment.unstable)
         yield LabWarning(
             code="unstable_answers",
-            message=f"bodies of {routes} are not twice the same on one arm, so only their"
-            " status, headers and rough size were compared",
+            message=f"answers of {routes} are not twice the same on one arm, so what changes by"
+            " itself was not compared (of a body, the rough size was)",
             remedy="name what differs under [workload] normalise",
         )
     metric = experiment.question.rule.objective.name
-    if experiment.history.beta(metric) is None:
+    if experiment.question.change is not None and experiment.history.beta(metric) is None:
         yield LabWarning(
             code="not_adjusted",
             message="no A/A experiment of this stack on this machine is in the journal, so steal"

@@ -32,6 +32,7 @@ from labcoat.lab.race import race
 from labcoat.lab.told import Context, tell
 from labcoat.lab.workbench import Workbench, measure_slice
 from labcoat.load.base import LoadGenerator
+from labcoat.model.domain import spelled
 from labcoat.model.finding import SCHEMA, ExperimentFinding, TryFinding
 from labcoat.model.host import Facts
 from labcoat.model.knob import Knob
@@ -106,6 +107,7 @@ def try_levels(
         sandbox = open_things.enter_context(Sandbox.open(host, keep_logs_in=logs))
         rig = open_things.enter_context(Rig(host, sandbox, study))
         levels = [_level(rig, each, facts) for each in asked.treatments]
+        _refuse_doubles(levels)
         history = read_history(journal, record.id, facts)
         headroom_per_s = measure_headroom(bench, sandbox)
         plan = _plan(bench, rig, asked, history)
@@ -183,12 +185,24 @@ def _level(rig: Rig, treatment: Treatment, facts: Facts) -> tuple[Knob, Level] |
     present, is_said = _present(rig, knob)
     if present == level:
         raise UsageError(
-            f"{knob.name} is {level} already"
+            f"{knob.name} is {spelled(level)} already"
             + ("" if is_said else " (the built-in default; your files do not say it)"),
             where=knob.name,
             way_out="ask about another level; labcoat try --aa compares the stack with itself",
         )
     return knob, level
+
+
+def _refuse_doubles(levels: Sequence[tuple[Knob, Level] | None]) -> None:
+    """One question asked twice would share one experiment. Raises: UsageError."""
+    asked = [(each[0].name, each[1]) for each in levels if each is not None]
+    double = next((each for n, each in enumerate(asked) if each in asked[:n]), None)
+    if double is not None:
+        raise UsageError(
+            f"{double[0]}={spelled(double[1])} is asked twice",
+            where=double[0],
+            way_out="name each level once; --again measures anew what has a verdict already",
+        )
 
 
 def _present(rig: Rig, knob: Knob | None) -> tuple[Level | None, bool]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from labcoat.model.domain import spelled
 from labcoat.model.finding import Compared, ExperimentFinding, LayerCompared, TryFinding
 from labcoat.model.metric import METRICS
 from labcoat.report.format import clock, effect, evidence, percent, rate, seconds, size, table
@@ -44,15 +45,8 @@ def change_text(found: ExperimentFinding) -> str:
     """The question in few words: ``uwsgi.processes 1 → 4``."""
     if found.knob is None:
         return "A/A: the stack against itself"
-    before = "unset" if found.origin_level is None else _level(found.origin_level)
     said = "" if found.origin_is_said or found.origin_level is None else " (default)"
-    return f"{found.knob} {before}{said} → {_level(found.level)}"
-
-
-def _level(level: object) -> str:
-    if isinstance(level, bool):
-        return "on" if level else "off"
-    return str(level)
+    return f"{found.knob} {spelled(found.origin_level)}{said} → {spelled(found.level)}"
 
 
 def _objective(found: ExperimentFinding) -> Compared | None:
@@ -66,46 +60,68 @@ def _change(each: Compared | None) -> str:
 
 
 def _race(experiments: Sequence[ExperimentFinding]) -> Iterator[str]:
-    yield f"{len(experiments)} levels, each against the same baseline"
+    noun = "levels" if len({each.knob for each in experiments}) == 1 else "questions"
+    yield f"{len(experiments)} {noun}, each against the same baseline"
     rows = [
         (
-            f"{MARKS[each.verdict]} {change_text(each)}",
+            f"{MARKS[each.verdict]} {VERDICTS[each.verdict]}",
+            change_text(each),
             _change(_objective(each)),
-            f"{each.blocks} blocks",
-            VERDICTS[each.verdict],
+            _count(each.blocks, "block"),
         )
         for each in experiments
     ]
-    yield from table(rows, left=4)
-    better = [each for each in experiments if each.verdict == "improved"]
-    if len(better) > 1:
-        yield (
-            "  each is better than the baseline; which of them is better than the others was not"
-            " asked: where their intervals overlap, take the smaller change"
-        )
+    yield from table(rows, left=3)
+    if sum(each.verdict == "improved" for each in experiments) > 1:
+        yield "  which of the improved ones is better than the others was not asked: where their"
+        yield "  intervals overlap, take the smaller change"
 
 
 def _verdict(found: ExperimentFinding) -> Iterator[str]:
-    yield (
-        f"{MARKS[found.verdict]} {change_text(found)}   {VERDICTS[found.verdict]}"
-        f"   {_TITLES[found.objective]} {_change(_objective(found))}"
-    )
-    yield f"  {found.reason}"
+    objective = _objective(found)
+    known = "" if objective is None else f" · {_TITLES[found.objective]} {_change(objective)}"
+    yield f"{MARKS[found.verdict]} {VERDICTS[found.verdict]}  {change_text(found)}{known}"
+    yield from (f"  {line}" for line in _because(found))
     yield (
         f"  {_count(found.blocks, 'block')}, {_count(found.epochs, 'restart')} of each arm,"
         f" {found.voids_baseline + found.voids_treatment} void, {clock(found.measured_s)} min;"
         f" margin {percent(found.margin_ratio)}"
         + ("" if found.noise_ratio is None else f", noise {percent(found.noise_ratio)}")
     )
-    if found.points:
-        yield f"  {found.points_up} of {_count(found.points, 'restart')} went up" + (
-            f"; evidence {evidence(found.evidence)}, {evidence(found.evidence_needed)} needed"
-            if found.evidence is not None and found.evidence_needed is not None
-            else ""
-        )
-    if found.verdict in {"improved", "regressed"} and found.evidence is not None:
-        also = "also" if found.online else "not yet"
-        yield f"  {also} enough among all that was asked in this study (e-LOND)"
+
+
+def _because(found: ExperimentFinding) -> Iterator[str]:
+    """Why this verdict: the evidence where it decided, else the reason that ended it."""
+    is_guarded = any(each.answer == "broken" for each in found.guardrails)
+    if found.verdict in {"improved", "regressed"} and found.evidence and not is_guarded:
+        yield f"{_evidence(found)}; {_points(found)}"
+        if found.online:
+            yield "it also holds among all questions of this study (e-LOND)"
+        else:
+            yield (
+                "among all questions of this study it is not enough yet (e-LOND): one false answer"
+                " among many is likelier"
+            )
+        return
+    yield found.reason
+    if found.verdict == "inconclusive":
+        if found.evidence:
+            yield f"{_evidence(found)} so far; {_points(found)}"
+        yield "nothing is known yet, least of all that both are equal"
+
+
+def _evidence(found: ExperimentFinding) -> str:
+    if found.evidence is None or found.evidence_needed is None:
+        return "evidence unbounded"
+    return f"evidence {evidence(found.evidence)}, {found.evidence_needed:.0f} needed"
+
+
+def _points(found: ExperimentFinding) -> str:
+    side = "of the second arm " if found.knob is None else ""
+    return (
+        f"{_TITLES[found.objective]} {side}was higher in {found.points_up} of"
+        f" {_count(found.points, 'restart')}"
+    )
 
 
 def _count(number: int, noun: str) -> str:
@@ -118,11 +134,14 @@ def _value(unit: str, value: float) -> str:
     return seconds(value) if unit == "s" else size(value)
 
 
+def _arms(found: ExperimentFinding) -> tuple[str, str]:
+    return ("first", "second") if found.knob is None else ("baseline", "treatment")
+
+
 def _comparison(found: ExperimentFinding) -> Iterator[str]:
     if not found.compared:
         return
-    arms = ("first", "second") if found.knob is None else ("baseline", "treatment")
-    rows = [("", *arms, "change")]
+    rows = [("", *_arms(found), "change")]
     for each in found.compared:
         title = _TITLES[each.metric]
         if each.metric.startswith("latency"):
@@ -130,21 +149,18 @@ def _comparison(found: ExperimentFinding) -> Iterator[str]:
         values = (_value(each.unit, each.baseline), _value(each.unit, each.treatment))
         rows.append((title, *values, _change(each)))
     yield from table(rows)
-    if found.latency_loop == "open":
-        guarded = next((each for each in found.guardrails if each.rate_per_s is not None), None)
-        if guarded is not None and guarded.rate_per_s is not None:
-            yield (
-                f"  latency at {rate(guarded.rate_per_s)} req/s on both arms, Poisson arrivals,"
-                " from the intended start"
-            )
-    else:
+    if found.latency_loop != "open":
         yield "  * closed loop: it asks less of a slower stack, so this is not what users see"
+        return
+    at = next((rate(e.rate_per_s) for e in found.guardrails if e.rate_per_s is not None), None)
+    at = "one rate" if at is None else f"{at} req/s"
+    yield f"  latency from the intended start, Poisson arrivals at {at} on both arms"
 
 
 def _layers(found: ExperimentFinding) -> Iterator[str]:
     if not found.layers:
         return
-    yield "Where the CPU of a request goes"
+    yield "Where the CPU of a request goes, and the memory"
     rows = [
         (
             layer.name,
@@ -153,11 +169,11 @@ def _layers(found: ExperimentFinding) -> Iterator[str]:
             _ratio(layer.baseline_cpu_per_request_s, layer.treatment_cpu_per_request_s),
             size(layer.baseline_pss_bytes),
             size(layer.treatment_pss_bytes),
+            _ratio(layer.baseline_pss_bytes, layer.treatment_pss_bytes),
         )
         for layer in found.layers
     ]
-    arms = ("first", "second") if found.knob is None else ("baseline", "treatment")
-    yield from table([("", *arms, "", "memory", "memory"), *rows])
+    yield from table([("", *_arms(found), "change", *_arms(found), "change"), *rows])
 
 
 def _ratio(before: float, after: float) -> str:
@@ -168,8 +184,8 @@ def _counters(found: ExperimentFinding) -> Iterator[str]:
     """The components' own counters, where the arms differ."""
     rows = [row for layer in found.layers for row in _differing(layer)]
     if rows:
-        yield "Counters that differ, last epoch"
-        yield from table(rows)
+        yield "Counters that differ by more than a tenth, in the last epoch"
+        yield from table([("", *_arms(found)), *rows])
 
 
 def _differing(layer: LayerCompared) -> Iterator[tuple[str, ...]]:
@@ -191,9 +207,9 @@ def _guardrails(found: ExperimentFinding) -> Iterator[str]:
 def _trust(found: ExperimentFinding) -> Iterator[str]:
     if not found.blocks:
         return
-    told = [f"{found.answers_compared} answers of each arm compared, none differs"]
-    if found.reason.startswith(("the treatment answers", "two boots")):
-        told = [f"{found.answers_compared} answers of each arm compared"]
+    told = [f"{_count(found.answers_compared, 'answer')} of each arm compared"]
+    if found.evidence is not None:  # where answers differ, no evidence decides
+        told[0] += ", none differs"
     if found.steal_ratio is not None:
         how = "taken out" if found.adjusted else "not taken out"
         told.append(f"steal {percent(found.steal_ratio)}, {how}")
@@ -207,8 +223,8 @@ def _trust(found: ExperimentFinding) -> Iterator[str]:
         )
     if found.generator_share_ratio and found.true_gain_ratio is not None:
         yield (
-            f"  the generator shares the cores ({percent(found.generator_share_ratio)} of a"
-            " request's CPU): where the CPU is the limit, alone the stack would change by"
+            f"  the generator takes {percent(found.generator_share_ratio)} of a request's CPU:"
+            " where the CPU is the limit, the change of the stack alone is"
             f" {percent(found.true_gain_ratio, signed=True)}"
         )
 
