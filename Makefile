@@ -34,7 +34,9 @@ fix: setup ## repair what can be repaired: format, lint, generated pages
 
 .PHONY: bench
 bench: setup ## measure labcoat itself: the generator beside wrk, the cost of switching arms
-	@for script in $$(grep -l __main__ benchmarks/*.py); do echo "== $$script"; $(PYTHON_OF_PROJECT) "$$script" || exit; done
+	@status=0; for script in $$(grep -l __main__ benchmarks/*.py); do \
+		echo "== $$script"; $(PYTHON_OF_PROJECT) "$$script" || status=1; \
+	done; exit $$status
 
 .PHONY: calibrate
 calibrate: setup ## simulate the rates that the method promises

@@ -30,9 +30,9 @@ pytestmark = pytest.mark.slow
 
 LABCOAT = (sys.executable, "-c", "from labcoat.cli import main; raise SystemExit(main())")
 
-# Some milliseconds of work, as an app has. Each answer ends its connection here, and closing
-# it is time in which a user has no request in flight: of a faster answer it is so large a
-# share that the generator, kept waiting by other programs, calls itself dishonest.
+# Some milliseconds of work, as an app has, and threads, for they keep connections alive: to
+# close one after each answer is time in which a user has no request in flight, and too much
+# of it to be honest as soon as other programs keep the generator waiting.
 APP = """
 import hashlib
 
@@ -49,7 +49,7 @@ name = "tiny"
 wsgi = "tiny:app"
 
 [stack]
-gunicorn = { options = { workers = 2 } }
+gunicorn = { options = { workers = 2, threads = 2 } }
 
 [workload]
 users = 4
