@@ -7,7 +7,9 @@ position: all first ends, all second ends, and so on. Each row is asked for by i
 from __future__ import annotations
 
 import json
+import re
 import socket
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -22,7 +24,7 @@ from labcoat.errors import RenderError
 from labcoat.host.base import Launch
 from labcoat.host.local import LocalHost
 from labcoat.host.sandbox import Sandbox
-from labcoat.knobs import KNOBS
+from labcoat.knobs import KNOBS, find
 from labcoat.model.host import Facts
 from labcoat.model.knob import Knob
 from labcoat.model.stack import Endpoint, Speaks
@@ -130,6 +132,7 @@ bind = "127.0.0.1:8000"
 def post_worker_init(worker):
     import tiny
     tiny.SETTINGS.update((name, one.get()) for name, one in worker.cfg.settings.items())
+    tiny.SETTINGS["defaults"] = {name: one.default for name, one in worker.cfg.settings.items()}
 """
 
 
@@ -142,8 +145,10 @@ def gunicorn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Boots]:
 
 @rows("gunicorn")
 def test_gunicorn_starts_with_both_ends_and_says_so(knob: Knob, gunicorn: Boots) -> None:
+    version = gunicorn.rig.located("gunicorn").version
     for level, said in gunicorn.levels(knob):
         assert said[knob.directive] == level
+        assert said["defaults"][knob.directive] == knob.default_for(version)
 
 
 PYTHON_APP = """\
@@ -170,6 +175,13 @@ def test_the_interpreter_starts_with_both_ends_and_says_so(knob: Knob, interpret
         is_variable = isinstance(level, bool) and knob.directive.isupper()
         wanted = ("1" if level else "") if is_variable else str(level)
         assert str(said[knob.directive]) == wanted
+
+
+def test_the_collector_starts_as_the_row_says() -> None:
+    code = "import gc, platform; print(gc.get_threshold()[0], platform.python_version())"
+    done = LocalHost().run((sys.executable, "-c", code), timeout_s=20.0, env={})
+    threshold, version = done.stdout.split()
+    assert find("python.gc.threshold").default_for(version) == int(threshold)
 
 
 @pytest.fixture(scope="module")
@@ -208,6 +220,37 @@ def test_postgres_starts_with_both_ends_and_shows_them(knob: Knob, database: lis
             assert float(shown) == level
         else:
             assert same(shown, level)
+
+
+UNITS = {"8kB": 8192, "kB": 1024, "MB": 1024**2, "ms": 1, "s": 1000}
+COUNTED = {"kB": 1024, "MB": 1024**2, "GB": 1024**3, "ms": 1, "s": 1000, "min": 60_000}
+
+
+def counted(level: Level | None) -> object:
+    """A level as a number of bytes or milliseconds where it has a unit, else as it is."""
+    found = re.fullmatch(r"(\d+)([A-Za-z]+)", str(level))
+    return int(found[1]) * COUNTED[found[2]] if found and found[2] in COUNTED else level
+
+
+@rows("postgres")
+def test_postgres_does_what_the_row_says_when_nothing_is_said(
+    knob: Knob, database: list[str]
+) -> None:
+    with psycopg.connect(database[0]) as connection:
+        row = connection.execute(
+            "select boot_val, unit, current_setting('server_version') from pg_settings"
+            " where name = %s",
+            (knob.directive,),
+        ).fetchone()
+    assert row is not None
+    built_in, unit, version = row
+    default = knob.default_for(version.split()[0])
+    if isinstance(default, int | float) and not isinstance(default, bool):
+        assert float(built_in) == default
+    elif unit is not None and built_in != "-1":
+        assert int(built_in) * UNITS[unit] == counted(default)
+    else:
+        assert same(built_in or None, default)
 
 
 class Web:
