@@ -82,18 +82,32 @@ _ADVICE = {
 
 
 def bottleneck(
-    throughput_per_s: float, known: tuple[Bound, ...], *, idle_ratio: float, steal_ratio: float
+    throughput_per_s: float,
+    known: tuple[Bound, ...],
+    *,
+    idle_ratio: float,
+    steal_ratio: float,
+    others_ratio: float = 0.0,
 ) -> str:
-    """The bottleneck in one sentence, or that no known bound explains what was seen."""
+    """The bottleneck in one sentence, or that no known bound explains what was seen.
+
+    ``idle_ratio``, ``steal_ratio``, ``others_ratio``: shares of the CPU that nobody used,
+    that the neighbours took, and that other programs took. The bounds know of none of them.
+    """
     binding = known[0]
     reached = throughput_per_s / binding.limit_per_s
     seen = f"{throughput_per_s:,.0f} requests/s is {min(reached, 1.0):.0%} of that bound"
     rest = f"{idle_ratio:.0%} of the CPU was idle"
     if steal_ratio > 0.05:
         rest += f" and {steal_ratio:.0%} was stolen by the machine's neighbours"
+    if others_ratio > 0.05:
+        rest += f" and {others_ratio:.0%} was used by other programs"
     if reached < NEAR_RATIO:
+        waits = "Requests wait for something that uses no CPU here."
+        if steal_ratio + others_ratio > idle_ratio:
+            waits = "Requests wait for cores that others use: measure again on a quieter machine."
         return (
             f"No known bound explains the throughput: the nearest is {binding.because}, and"
-            f" {seen}; {rest}. Requests wait for something that uses no CPU here."
+            f" {seen}; {rest}. {waits}"
         )
     return f"{_ADVICE[binding.name]} ({binding.because}; {seen}; {rest})."

@@ -96,6 +96,7 @@ def compose(
             ceiling.bounds,
             idle_ratio=shares["idle"],
             steal_ratio=shares["stolen"],
+            others_ratio=shares["other programs"],
         ),
         saturation=saturation,
         responsiveness=_responsiveness(gathered.open_loop),

@@ -61,3 +61,12 @@ def test_throughput_far_below_every_bound_is_said_to_be_unexplained() -> None:
     sentence = bottleneck(100.0, KNOWN, idle_ratio=0.9, steal_ratio=0.1)
     assert sentence.startswith("No known bound explains")
     assert "10% was stolen" in sentence
+    assert sentence.endswith("Requests wait for something that uses no CPU here.")
+
+
+def test_requests_that_wait_for_cores_of_others_are_not_said_to_need_no_cpu() -> None:
+    sentence = bottleneck(100.0, KNOWN, idle_ratio=0.02, steal_ratio=0.0, others_ratio=0.67)
+    assert sentence.startswith("No known bound explains")
+    assert "2% of the CPU was idle and 67% was used by other programs" in sentence
+    assert "no CPU" not in sentence
+    assert "Requests wait for cores that others use" in sentence
