@@ -14,7 +14,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from random import Random
@@ -112,13 +112,14 @@ def project(tmp_path: Path) -> Path:
 def soon_warm(monkeypatch: pytest.MonkeyPatch) -> None:
     """A tiny app is warm after half a second of load."""
 
-    def warm_up(bench: Workbench, standing: Standing) -> Warm:
+    def warm_up(bench: Workbench, arms: Sequence[Standing]) -> tuple[Warm, ...]:
         window = Window(measure_s=0.5)
         plan = ClosedLoop(users=bench.study.users)
-        measure_slice(bench, standing, plan, window, seed=bench.study.seed)
-        return Warm(standing=standing, is_steady=True, warmup_s=0.5)
+        for standing in arms:
+            measure_slice(bench, standing, plan, window, seed=bench.study.seed)
+        return tuple(Warm(standing=each, is_steady=True, warmup_s=0.5) for each in arms)
 
-    monkeypatch.setattr(experiment_module, "warm_up", warm_up)
+    monkeypatch.setattr(experiment_module, "warm_up_both", warm_up)
 
 
 def a_knob(name: str) -> Knob:

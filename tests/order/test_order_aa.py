@@ -166,6 +166,7 @@ def test_boot_warm_up_blocks_in_the_drawn_order_stop_and_again(lab: Lab) -> None
     for epoch in planned(lab):
         slot = {epoch.first_slot: "a", epoch.first_slot.other: "b"}
         expected += [("boot", "a"), ("boot", "b"), ("warm", "a"), ("warm", "b")]
+        expected += [("forget", "a"), ("forget", "b")]
         for block in epoch.blocks:
             for each in block.slices:
                 told += 1

@@ -169,6 +169,8 @@ def test_an_epoch_boots_asks_compares_and_stops_both_arms(lab: Lab) -> None:
     assert first == [
         ("boot", "a", names["a"], "shared"),
         ("boot", "b", names["b"], "shared"),
+        ("forget", "a"),  # the warm-ups' connections
+        ("forget", "b"),
         ("answers",),
         *(("load", slot[arm]) for arm in blocks[0].order.arms),
         ("forget", "a"),

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from itertools import count
 
 from labcoat.errors import PreflightError
-from labcoat.lab.arms import boot, warm_up
+from labcoat.lab.arms import boot, warm_up_both
 from labcoat.lab.events import BlockVoided, PhaseFinished, PhaseStarted
 from labcoat.lab.pace import Pace
 from labcoat.lab.pairing import MeasuredBlock, Terms, measure_block, slots_of
@@ -70,8 +70,8 @@ def measure_aa(bench: Workbench, rig: Rig, pace: Pace) -> AaOutcome:
     ):
         started = time.monotonic()
         arms = {arm: boot(bench, rig, slot) for arm, slot in slots_of(epoch.first_slot).items()}
-        for standing in arms.values():
-            outcome.unsteady += not warm_up(bench, standing).is_steady
+        warmed = warm_up_both(bench, tuple(arms.values()))
+        outcome.unsteady += sum(not warm.is_steady for warm in warmed)
         outcome.restart_s.append(time.monotonic() - started)
         outcome.epochs.append(
             [

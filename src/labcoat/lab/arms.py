@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -72,6 +74,30 @@ def warm_up(bench: Workbench, standing: Standing) -> Warm:
         if (found.is_steady and all_served(standing)) or spent_s >= CAP_S:
             return Warm(standing=standing, is_steady=found.is_steady, warmup_s=spent_s)
         length_s = 1.0
+
+
+def warm_up_both(bench: Workbench, arms: Sequence[Standing]) -> tuple[Warm, ...]:
+    """Warm two instances up side by side: nothing is compared yet, and time is dear.
+
+    Each by a generator of its own, where there can be two. Afterwards nobody is connected
+    to either, so that the first slices of both begin alike. Raises: Died, LoadError.
+    """
+    first, second = arms
+    other = bench.generator.another()
+    if other is None:
+        warmed = (warm_up(bench, first), warm_up(bench, second))
+    else:
+        with other, ThreadPoolExecutor(max_workers=1) as pool:
+            warming = pool.submit(warm_up, replace(bench, generator=other), second)
+            try:
+                warm = warm_up(bench, first)
+            except BaseException:
+                other.__exit__()  # ends the load that the pool would wait for
+                raise
+            warmed = (warm, warming.result())
+    for standing in arms:
+        bench.generator.forget(standing.target)
+    return warmed
 
 
 def all_served(standing: Standing) -> bool:

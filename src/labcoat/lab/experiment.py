@@ -17,7 +17,7 @@ import numpy as np
 from labcoat.errors import AnalysisError, StackError
 from labcoat.journal import Journal
 from labcoat.lab.answers import Comparison, compare_answers
-from labcoat.lab.arms import ask_each, boot, warm_up
+from labcoat.lab.arms import ask_each, boot, warm_up_both
 from labcoat.lab.blocks import epoch_sample
 from labcoat.lab.events import BlockJudged, BlockVoided, SliceMeasured
 from labcoat.lab.history import History
@@ -164,8 +164,8 @@ def measure_epoch(bench: Workbench, rig: Rig, experiment: Experiment) -> None:
             arms[arm] = boot(bench, rig, slot, variants[arm], own_database=question.own_databases)
         if experiment.compared == 0:
             ask_each(bench, arms[Arm.BASELINE])
-        for standing in arms.values():
-            experiment.unsteady += not warm_up(bench, standing).is_steady
+        warmed = warm_up_both(bench, tuple(arms.values()))
+        experiment.unsteady += sum(not warm.is_steady for warm in warmed)
         compared = compare_answers(bench, arms, seed=epoch.blocks[0].seed)
         experiment.restart_s.append(time.monotonic() - started)
         _weigh(experiment, compared)

@@ -40,3 +40,6 @@ class LoadGenerator(Protocol):
 
     def forget(self, target: Target) -> None:
         """Close the connections to a target that is about to go away."""
+
+    def another(self) -> Self | None:
+        """A second one like it, for a load at the same time; None where loads take turns."""

@@ -125,6 +125,10 @@ class Generator:
         if self._worker is not None:
             self._ask(Forget(target=target), PATIENCE_S)
 
+    def another(self) -> Generator | None:
+        """A second one, with a worker of its own on the same CPUs; nobody watches it."""
+        return Generator(cpus=self.cpus)
+
     def close(self) -> None:
         """End the worker; a later load starts another."""
         worker, self._worker = self._worker, None

@@ -80,6 +80,10 @@ class SimulatedLoad:
         """Note that it was asked for."""
         self.forgotten.append(target)
 
+    def another(self) -> Self | None:
+        """None: what is drawn in turn comes out the same each time."""
+        return None
+
     def load(
         self,
         target: Target,
