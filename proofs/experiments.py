@@ -52,7 +52,7 @@ from labcoat.stack.rig import Rig
 
 SHOP = Path(__file__).resolve().parent.parent / "examples" / "shop"
 RHYTHM = Rhythm(slice_s=1.0, discard_s=0.25)
-LONG = 60
+LONG = 44
 WRAPPER = """
 import os, time
 import shop
@@ -87,12 +87,12 @@ class Part:
 
 
 PARTS = {
-    "aa": Part(kind="aa", budget_s=150.0),
+    "aa": Part(kind="aa", budget_s=110.0),
     "recording": Part(kind="aa", budget_s=3600.0, is_long=True),
-    "hog": Part(kind="aa", budget_s=600.0, is_long=True),
+    "hog": Part(kind="aa", budget_s=360.0, is_long=True),
     "planted": Part(kind="try", treatment=planted(0.10)),
     "removed": Part(kind="try", baseline=planted(0.10), treatment=planted(0.0)),
-    "placebo": Part(kind="try", treatment=planted(0.0), budget_s=150.0),
+    "placebo": Part(kind="try", treatment=planted(0.0), budget_s=110.0),
     "processes": Part(
         kind="try", treatment=Variant.of({"uwsgi.processes": len(os.sched_getaffinity(0))})
     ),
