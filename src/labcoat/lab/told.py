@@ -121,7 +121,7 @@ def _compared(experiment: Experiment, metrics: Iterable[Metric]) -> Iterable[Com
             baseline=value_of(metric, arms[Arm.BASELINE]),
             treatment=value_of(metric, arms[Arm.TREATMENT]),
             effect_ratio=None if effect is None else _finite(effect.point),
-            low_ratio=None if effect is None else _finite(effect.low),
+            low_ratio=None if effect is None or effect.low <= -1 else _finite(effect.low),
             high_ratio=None if effect is None else _finite(effect.high),
             n=0 if effect is None else effect.n,
         )
@@ -185,19 +185,26 @@ def _guarded(decision: Decision, guards: Sequence[GuardAnswer]) -> Decision:
 def _generator(
     experiment: Experiment, readings: Sequence[tuple[Arm, Reading]]
 ) -> tuple[float | None, float | None]:
-    """The generator's share of a request's CPU, and the gain that it hides on shared cores."""
-    answered = sum(each.answered for _, each in readings)
-    if not answered:
-        return None, None
-    generator_s = sum(each.generator_cpu_s for _, each in readings) / answered
-    stack_s = value_of(CPU_PER_REQUEST, [each for _, each in readings])
+    """The generator's share of a request's CPU, and the gain that it hides on shared cores.
+
+    The gain's arithmetic is exact with what a request of the treatment costs.
+    """
+    generator_s, stack_s = _costs([each for _, each in readings])
     if not stack_s:
         return None, None
+    share = generator_s / (generator_s + stack_s)
     effect = experiment.effect(THROUGHPUT.name)
-    gain = None
-    if effect is not None and experiment.question.rule.objective == THROUGHPUT:
-        gain = _finite(true_gain(effect.point, sut_s=stack_s, generator_s=generator_s))
-    return generator_s / (generator_s + stack_s), gain
+    generator_s, stack_s = _costs([each for arm, each in readings if arm is Arm.TREATMENT])
+    if effect is None or not stack_s or experiment.question.rule.objective != THROUGHPUT:
+        return share, None
+    return share, _finite(true_gain(effect.point, sut_s=stack_s, generator_s=generator_s))
+
+
+def _costs(readings: Sequence[Reading]) -> tuple[float, float]:
+    """CPU seconds of a request: the generator's, and the stack's."""
+    answered = sum(each.answered for each in readings)
+    generator_s = sum(each.generator_cpu_s for each in readings)
+    return generator_s / max(answered, 1), value_of(CPU_PER_REQUEST, readings)
 
 
 def _warnings(experiment: Experiment, decision: Decision) -> Iterable[LabWarning]:
