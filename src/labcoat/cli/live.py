@@ -107,7 +107,8 @@ class LiveView:
                 self._phase = label(event.question)
                 self._phase_started = time.monotonic()
                 if event.blocks:
-                    self._line(f"  {escape(self._phase)} goes on after {event.blocks} blocks")
+                    blocks = _blocks(event.blocks)
+                    self._line(f"  {escape(self._phase)} goes on after {blocks}")
             case BlockJudged():
                 self._judged(event)
             case _:
@@ -117,7 +118,7 @@ class LiveView:
         """What is known now moves on the line; a verdict stays."""
         found = event.effect
         known = "" if found is None else effect(found.point, found.low, found.high)
-        count = f"{event.blocks} block{'' if event.blocks == 1 else 's'}"
+        count = _blocks(event.blocks)
         verdict = event.decision.verdict
         if verdict is None:
             parts = [label(event.question), known, count + stake(event.decision)]
@@ -134,6 +135,10 @@ class LiveView:
 
     def _line(self, markup: str) -> None:
         self._console.print(markup, soft_wrap=True)
+
+
+def _blocks(number: int) -> str:
+    return f"{number} block{'' if number == 1 else 's'}"
 
 
 def label(question: Question) -> str:

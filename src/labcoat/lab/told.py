@@ -231,7 +231,8 @@ def _warnings(experiment: Experiment, decision: Decision) -> Iterable[LabWarning
             remedy="name what differs under [workload] normalise",
         )
     metric = experiment.question.rule.objective.name
-    if experiment.question.change is not None and experiment.history.beta(metric) is None:
+    asks = experiment.question.change is not None and bool(experiment.gathered.blocks)
+    if asks and experiment.history.beta(metric) is None:
         yield LabWarning(
             code="not_adjusted",
             message="no A/A experiment of this stack on this machine is in the journal, so steal"

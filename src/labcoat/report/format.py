@@ -44,6 +44,7 @@ def percent(ratio: float, *, signed: bool = False) -> str:
         return "∞ %"
     value = ratio * 100
     sign = "+" if signed else ""
+    value = 0.0 if abs(value) < 0.05 else value  # no "-0.0 %"
     return f"{value:{sign}.0f} %" if abs(value) >= 9.95 else f"{value:{sign}.1f} %"
 
 
