@@ -316,7 +316,7 @@ def test_equal_arms_behind_a_slow_generator_are_not_called_equal(lab: Lab) -> No
 def test_a_budget_ends_it_and_asking_again_goes_on(lab: Lab) -> None:
     (first,), (decision,) = lab.ask(question(), budget_s=0.0)
     assert decision.verdict is Verdict.INCONCLUSIVE
-    assert "goes on from here" in decision.reason
+    assert "the budget of 0 s ended" in decision.reason
     assert len(first.gathered.blocks) == 1
     (second,), (final,) = lab.ask(question())
     assert second.record.id == first.record.id
@@ -435,6 +435,6 @@ def test_asked_again_what_has_no_verdict_goes_on_and_is_not_begun_anew(lab: Lab)
 
 def test_a_budget_that_ends_at_once_says_after_how_many_blocks(lab: Lab) -> None:
     (_,), (decision,) = lab.ask(question(), budget_s=0.0)
-    assert decision.reason == (
-        "the budget of 0 s ended after 1 block; ask again and it goes on from here"
-    )
+    assert decision.reason == "the budget of 0 s ended after 1 block"
+    _, (guard,) = lab.ask(question(kind="guard"), budget_s=0.0)
+    assert guard.reason == "the budget ended after 1 block"

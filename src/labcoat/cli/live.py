@@ -127,13 +127,13 @@ class LiveView:
     def _asked(self, event: Asked) -> None:
         self._phase, self._phase_started = label(event.question), self._now()
         if event.blocks:
-            self._line(f"  {escape(self._phase)} goes on after {event.blocks} blocks")
+            self._line(f"  {escape(self._phase)} goes on after {_blocks(event.blocks)}")
 
     def _judged(self, event: BlockJudged) -> None:
         """What is known now moves on the line; a verdict stays."""
         found = event.effect
         known = "" if found is None else effect(found.point, found.low, found.high)
-        count = f"{event.blocks} block{'' if event.blocks == 1 else 's'}"
+        count = _blocks(event.blocks)
         verdict = event.decision.verdict
         if verdict is None:
             parts = [label(event.question), known, count + stake(event.decision)]
@@ -150,6 +150,10 @@ class LiveView:
 
     def _line(self, markup: str) -> None:
         self._console.print(markup, soft_wrap=True)
+
+
+def _blocks(number: int) -> str:
+    return f"{number} block{'' if number == 1 else 's'}"
 
 
 def label(question: Question) -> str:

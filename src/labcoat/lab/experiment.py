@@ -188,13 +188,14 @@ def settle(bench: Workbench, experiment: Experiment, decision: Decision) -> None
 
 def out_of_budget(experiment: Experiment, decision: Decision, budget_s: float) -> Decision:
     """The answer of an experiment whose time is over: nothing is known yet."""
-    minutes = f"{budget_s / 60:.0f} min" if budget_s >= 120 else f"{budget_s:.0f} s"
+    minutes = f" of {budget_s / 60:.0f} min" if budget_s >= 120 else f" of {budget_s:.0f} s"
+    if experiment.question.kind == "guard":
+        minutes = ""  # it had only what the experiment left
     blocks = len(experiment.gathered.blocks)
     return replace(
         decision,
         verdict=Verdict.INCONCLUSIVE,
-        reason=f"the budget of {minutes} ended after {blocks} block{'' if blocks == 1 else 's'};"
-        " ask again and it goes on from here",
+        reason=f"the budget{minutes} ended after {blocks} block{'' if blocks == 1 else 's'}",
     )
 
 
@@ -333,7 +334,9 @@ def _weigh(experiment: Experiment, compared: Comparison) -> None:
     if not compared.differences:
         return
     more = len(compared.differences) - 1
-    what = compared.differences[0] + (f" (and {more} more routes)" if more else "")
+    what = compared.differences[0] + (
+        f" (and {more} more route{'' if more == 1 else 's'})" if more else ""
+    )
     is_aa = experiment.question.change is None
     experiment.ended = Decision(
         verdict=Verdict.INVALID if is_aa else Verdict.REGRESSED,

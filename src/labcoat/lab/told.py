@@ -14,6 +14,7 @@ from labcoat.lab.race import headroom_ratio
 from labcoat.lab.workbench import Reading
 from labcoat.model.experiment import Arm
 from labcoat.model.finding import Compared, ExperimentFinding, Guarded, LayerCompared
+from labcoat.model.knob import MILD, Knob
 from labcoat.model.load import OpenLoop
 from labcoat.model.metric import CPU_PER_REQUEST, MEMORY, THROUGHPUT, Metric
 from labcoat.model.stats import Decision, LabWarning, Verdict
@@ -30,6 +31,7 @@ class Context:
     origin_is_said: bool
     headroom_per_s: float | None
     online: bool
+    knob: Knob | None = None
 
 
 def tell(
@@ -91,7 +93,7 @@ def tell(
         headroom_ratio=headroom_ratio(experiment, context.headroom_per_s),
         measured_s=sum(block.took_s for block in experiment.gathered.blocks)
         + sum(experiment.restart_s),
-        warnings=tuple(_warnings(experiment, decision)),
+        warnings=tuple(_warnings(experiment, decision, context.knob)),
     )
 
 
@@ -122,7 +124,7 @@ def _compared(experiment: Experiment, metrics: Iterable[Metric]) -> Iterable[Com
             baseline=value_of(metric, arms[Arm.BASELINE]),
             treatment=value_of(metric, arms[Arm.TREATMENT]),
             effect_ratio=None if effect is None else _finite(effect.point),
-            low_ratio=None if effect is None else _finite(effect.low),
+            low_ratio=None if effect is None or effect.low <= -1 else _finite(effect.low),
             high_ratio=None if effect is None else _finite(effect.high),
             n=0 if effect is None else effect.n,
         )
@@ -186,30 +188,47 @@ def _guarded(decision: Decision, guards: Sequence[GuardAnswer]) -> Decision:
 def _generator(
     experiment: Experiment, readings: Sequence[tuple[Arm, Reading]]
 ) -> tuple[float | None, float | None]:
-    """The generator's share of a request's CPU, and the gain that it hides on shared cores."""
-    answered = sum(each.answered for _, each in readings)
-    if not answered:
-        return None, None
-    generator_s = sum(each.generator_cpu_s for _, each in readings) / answered
-    stack_s = value_of(CPU_PER_REQUEST, [each for _, each in readings])
+    """The generator's share of a request's CPU, and the gain that it hides on shared cores.
+
+    The gain's arithmetic is exact with what a request of the treatment costs.
+    """
+    generator_s, stack_s = _costs([each for _, each in readings])
     if not stack_s:
         return None, None
+    share = generator_s / (generator_s + stack_s)
     effect = experiment.effect(THROUGHPUT.name)
-    gain = None
-    if effect is not None and experiment.question.rule.objective == THROUGHPUT:
-        gain = _finite(true_gain(effect.point, sut_s=stack_s, generator_s=generator_s))
-    return generator_s / (generator_s + stack_s), gain
+    generator_s, stack_s = _costs([each for arm, each in readings if arm is Arm.TREATMENT])
+    if effect is None or not stack_s or experiment.question.rule.objective != THROUGHPUT:
+        return share, None
+    return share, _finite(true_gain(effect.point, sut_s=stack_s, generator_s=generator_s))
 
 
-def _warnings(experiment: Experiment, decision: Decision) -> Iterable[LabWarning]:
+def _costs(readings: Sequence[Reading]) -> tuple[float, float]:
+    """CPU seconds of a request: the generator's, and the stack's."""
+    answered = sum(each.answered for each in readings)
+    generator_s = sum(each.generator_cpu_s for each in readings)
+    return generator_s / max(answered, 1), value_of(CPU_PER_REQUEST, readings)
+
+
+def _warnings(
+    experiment: Experiment, decision: Decision, knob: Knob | None
+) -> Iterable[LabWarning]:
     yield from decision.warnings
+    if knob is not None and knob.safety not in MILD:
+        yield LabWarning(
+            code=f"class_{knob.safety.value}",
+            message=f"{knob.name} is of class {knob.safety.value}: "
+            + knob.safety.meaning[:1].lower()
+            + knob.safety.meaning[1:].rstrip("."),
+            remedy=f"labcoat knobs {knob.name} tells the trade-off",
+        )
     if experiment.is_recorded:
         yield LabWarning(
             code="recorded",
             message="this was answered before, and nothing was measured now",
             remedy="labcoat try --again asks anew, from the beginning",
         )
-    if decision.verdict is Verdict.INCONCLUSIVE:
+    if decision.verdict is Verdict.INCONCLUSIVE and experiment.question.change is not None:
         yield from _what_would_decide(experiment)
     if experiment.unsteady:
         yield LabWarning(
@@ -227,7 +246,8 @@ def _warnings(experiment: Experiment, decision: Decision) -> Iterable[LabWarning
             remedy="name what differs under [workload] normalise",
         )
     metric = experiment.question.rule.objective.name
-    if experiment.question.change is not None and experiment.history.beta(metric) is None:
+    asks = experiment.question.change is not None and bool(experiment.gathered.blocks)
+    if asks and experiment.history.beta(metric) is None:
         yield LabWarning(
             code="not_adjusted",
             message="no A/A experiment of this stack on this machine is in the journal, so steal"
@@ -255,7 +275,9 @@ def _what_would_decide(experiment: Experiment) -> Iterable[LabWarning]:
     else:
         remedy = f"--budget {math.ceil(budget_s / 60)}m would find it four times in five"
     yield LabWarning(
-        code="undecided", message=f"an effect of {sought:.1%} was not decided", remedy=remedy
+        code="undecided",
+        message=f"an effect of {100 * sought:.1f} % was not decided",
+        remedy=remedy,
     )
 
 

@@ -135,6 +135,7 @@ def try_levels(
                 origin_is_said=is_said,
                 headroom_per_s=headroom_per_s,
                 online=_is_online(journal, record.id, experiment),
+                knob=treatment.knob,
             )
             findings.append(tell(experiment, decision, guards, context))
     return _journaled(journal, study, record.id, findings, at=at, started=started)

@@ -36,8 +36,9 @@ def try_text(found: TryFinding) -> str:
     for each in found.experiments:
         sections += [
             list(part(each))
-            for part in (_verdict, _comparison, _layers, _counters, _guardrails, _trust, _warnings)
+            for part in (_verdict, _comparison, _layers, _counters, _guardrails, _trust)
         ]
+    sections.append(list(_warnings(found.experiments)))
     return "\n\n".join("\n".join(section) for section in sections if section) + "\n"
 
 
@@ -79,12 +80,17 @@ def _race(experiments: Sequence[ExperimentFinding]) -> Iterator[str]:
 
 def _verdict(found: ExperimentFinding) -> Iterator[str]:
     objective = _objective(found)
-    known = "" if objective is None else f" · {_TITLES[found.objective]} {_change(objective)}"
+    known = ""
+    if objective is not None and objective.effect_ratio is not None:
+        known = f" · {_TITLES[found.objective]} {_change(objective)}"
     yield f"{MARKS[found.verdict]} {VERDICTS[found.verdict]}  {change_text(found)}{known}"
     yield from (f"  {line}" for line in _because(found))
+    voids = found.voids_baseline + found.voids_treatment
+    if not found.blocks and not voids:
+        return
     yield (
         f"  {_count(found.blocks, 'block')}, {_count(found.epochs, 'restart')} of each arm,"
-        f" {found.voids_baseline + found.voids_treatment} void, {clock(found.measured_s)} min;"
+        f" {voids} void, {clock(found.measured_s)} min;"
         f" margin {percent(found.margin_ratio)}"
         + ("" if found.noise_ratio is None else f", noise {percent(found.noise_ratio)}")
     )
@@ -93,27 +99,27 @@ def _verdict(found: ExperimentFinding) -> Iterator[str]:
 def _because(found: ExperimentFinding) -> Iterator[str]:
     """Why this verdict: the evidence where it decided, else the reason that ended it."""
     is_guarded = any(each.answer == "broken" for each in found.guardrails)
-    if found.verdict in {"improved", "regressed"} and found.evidence and not is_guarded:
-        yield f"{_evidence(found)}; {_points(found)}"
-        if found.online:
-            yield "it also holds among all questions of this study (e-LOND)"
-        else:
-            yield (
-                "among all questions of this study it is not enough yet (e-LOND): one false answer"
-                " among many is likelier"
-            )
+    is_decided = found.verdict in {"improved", "regressed"} and not is_guarded
+    if found.evidence is None or not (is_decided or found.verdict == "inconclusive"):
+        yield found.reason
         return
-    yield found.reason
-    if found.verdict == "inconclusive":
-        if found.evidence:
-            yield f"{_evidence(found)} so far; {_points(found)}"
-        yield "nothing is known yet, least of all that both are equal"
-
-
-def _evidence(found: ExperimentFinding) -> str:
-    if found.evidence is None or found.evidence_needed is None:
-        return "evidence unbounded"
-    return f"evidence {evidence(found.evidence)}, {found.evidence_needed:.0f} needed"
+    if not is_decided:
+        yield found.reason
+    so_far = "" if is_decided else " so far"
+    needed = found.evidence_needed or 0.0
+    yield f"evidence {evidence(found.evidence)}{so_far}, {needed:.0f} needed; {_points(found)}"
+    if found.kind == "aa":
+        yield (
+            "both arms are the same, so this verdict is false: it is what noise does here"
+            if is_decided
+            else "no difference was shown, as it should be: both arms are the same"
+        )
+    elif not is_decided:
+        yield "nothing is known yet, least of all that both are equal; asked again, it goes on"
+    elif found.online:
+        yield "it also holds among all questions of this study (e-LOND)"
+    else:
+        yield "it is not enough yet among all questions of this study (e-LOND)"
 
 
 def _points(found: ExperimentFinding) -> str:
@@ -160,7 +166,7 @@ def _comparison(found: ExperimentFinding) -> Iterator[str]:
 def _layers(found: ExperimentFinding) -> Iterator[str]:
     if not found.layers:
         return
-    yield "Where the CPU of a request goes, and the memory"
+    yield "Layers: CPU of a request, and memory"
     rows = [
         (
             layer.name,
@@ -221,7 +227,8 @@ def _trust(found: ExperimentFinding) -> Iterator[str]:
             f"  void blocks: {found.voids_baseline} ended on the baseline,"
             f" {found.voids_treatment} on the treatment ({'; '.join(found.void_reasons[:3])})"
         )
-    if found.generator_share_ratio and found.true_gain_ratio is not None:
+    is_change = found.verdict in {"improved", "regressed"} and found.kind != "aa"
+    if is_change and found.generator_share_ratio and found.true_gain_ratio is not None:
         yield (
             f"  the generator takes {percent(found.generator_share_ratio)} of a request's CPU:"
             " where the CPU is the limit, the change of the stack alone is"
@@ -229,8 +236,14 @@ def _trust(found: ExperimentFinding) -> Iterator[str]:
         )
 
 
-def _warnings(found: ExperimentFinding) -> Iterator[str]:
-    if found.warnings:
+def _warnings(experiments: Sequence[ExperimentFinding]) -> Iterator[str]:
+    """Each warning once, with the levels that it is of, unless it is of all."""
+    levels: dict[str, list[str]] = {}
+    for each in experiments:
+        asked = "A/A" if each.knob is None else f"{each.knob}={spelled(each.level)}"
+        for warning in each.warnings:
+            levels.setdefault(f"{warning.message}; {warning.remedy}", []).append(asked)
+    if levels:
         yield "Warnings"
-        for warning in found.warnings:
-            yield f"  {warning.message}; {warning.remedy}"
+    for text, of in levels.items():
+        yield f"  {text}" if len(of) == len(experiments) else f"  {', '.join(of)}: {text}"

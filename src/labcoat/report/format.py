@@ -44,16 +44,24 @@ def percent(ratio: float, *, signed: bool = False) -> str:
         return "∞ %"
     value = ratio * 100
     sign = "+" if signed else ""
+    value = 0.0 if abs(value) < 0.05 else value  # no "-0.0 %"
     return f"{value:{sign}.0f} %" if abs(value) >= 9.95 else f"{value:{sign}.1f} %"
 
 
 def effect(point: float | None, low: float | None, high: float | None) -> str:
-    """A change with its interval: ``+6.2 % [-0.8 %, +13.9 %]``; an unbounded end is ∞."""
+    """A change with its interval: ``+6.2 % [-0.8 %, +13 %]``.
+
+    An upper end that is not bounded is ∞; nothing falls by more than all of it, so a lower
+    end of -1 bounds as little.
+    """
     if point is None:
         return "not known yet"
+    is_open = (low is None or low <= -1, high is None or not math.isfinite(high))
+    if all(is_open):
+        return f"{percent(point, signed=True)} [no interval yet]"
     ends = (
-        "-∞" if low is None or not math.isfinite(low) else percent(low, signed=True),
-        "+∞" if high is None or not math.isfinite(high) else percent(high, signed=True),
+        "-100 %" if low is None else percent(low, signed=True),
+        "+∞" if high is None or is_open[1] else percent(high, signed=True),
     )
     return f"{percent(point, signed=True)} [{ends[0]}, {ends[1]}]"
 
@@ -61,7 +69,11 @@ def effect(point: float | None, low: float | None, high: float | None) -> str:
 def evidence(value: float) -> str:
     """How often a bet has multiplied its stake: ``11.4``, ``4.1e6``."""
     if not math.isfinite(value) or value >= 1e5:
-        return "1e300 or more" if not math.isfinite(value) else f"{value:.1e}".replace("e+0", "e")
+        return (
+            "1e300 or more"
+            if not math.isfinite(value)
+            else f"{value:.1e}".replace("e+0", "e").replace("e+", "e")
+        )
     return three_digits(value)
 
 

@@ -55,3 +55,28 @@ def test_a_table_lines_up() -> None:
 
 def test_minutes() -> None:
     assert form.clock(245.4) == "4:05"
+
+
+@pytest.mark.parametrize(
+    ("point", "low", "high", "text"),
+    [
+        (0.062, -0.008, 0.134, "+6.2 % [-0.8 %, +13 %]"),
+        (None, None, None, "not known yet"),
+        (0.1, None, None, "+10 % [no interval yet]"),
+        (0.1, -1.0, float("inf"), "+10 % [no interval yet]"),
+        (0.1, None, 0.5, "+10 % [-100 %, +50 %]"),
+        (0.1, -0.5, float("inf"), "+10 % [-50 %, +∞]"),
+    ],
+)
+def test_a_change_with_its_interval(
+    point: float | None, low: float | None, high: float | None, text: str
+) -> None:
+    assert form.effect(point, low, high) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(11.42, "11.4"), (4.1e6, "4.1e6"), (2e21, "2.0e21"), (float("inf"), "1e300 or more")],
+)
+def test_evidence(value: float, text: str) -> None:
+    assert form.evidence(value) == text
