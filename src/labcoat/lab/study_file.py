@@ -11,7 +11,7 @@ import re
 import sys
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
@@ -54,17 +54,7 @@ def read_study(path: Path) -> Study:
 
     Raises: UsageError, with every mistake of the file in ``log``.
     """
-    file = Path(os.path.abspath(path.expanduser()))  # noqa: PTH100  keeps symbolic links
-    text = read_text(file)
-    tables = parse(text, file)
-    form: StudyForm | None = None
-    mistakes = list(find_contradictions(tables))
-    try:
-        form = StudyForm.model_validate(tables, context=file.parent)
-    except ValidationError as error:
-        mistakes += [explain(details) for details in error.errors(include_url=False)]
-    if mistakes or form is None:
-        raise complain(file, mistakes, key_lines(text))
+    file, form = read_form(path, StudyForm)
     return build(form, file)
 
 
@@ -73,18 +63,27 @@ def read_workload(path: Path) -> tuple[Workload, int]:
 
     Raises: UsageError, with every mistake of the file in ``log``.
     """
+    file, form = read_form(path, WorkloadFileForm)
+    return build_workload(form.workload, file.parent), form.workload.users
+
+
+FileForm = TypeVar("FileForm", StudyForm, WorkloadFileForm)
+
+
+def read_form(path: Path, kind: type[FileForm]) -> tuple[Path, FileForm]:
+    """The file's absolute path, and what it says. Raises: UsageError with every mistake."""
     file = Path(os.path.abspath(path.expanduser()))  # noqa: PTH100  keeps symbolic links
     text = read_text(file)
     tables = parse(text, file)
-    form: WorkloadFileForm | None = None
+    form: FileForm | None = None
     mistakes = list(find_contradictions(tables))
     try:
-        form = WorkloadFileForm.model_validate(tables, context=file.parent)
+        form = kind.model_validate(tables, context=file.parent)
     except ValidationError as error:
-        mistakes += [explain(details) for details in error.errors(include_url=False)]
+        mistakes += [explain(details, kind) for details in error.errors(include_url=False)]
     if mistakes or form is None:
         raise complain(file, mistakes, key_lines(text))
-    return build_workload(form.workload, file.parent), form.workload.users
+    return file, form
 
 
 def read_text(file: Path) -> str:

@@ -169,12 +169,12 @@ def has_database(stack: Mapping[str, Any]) -> bool:
     return any(is_at(name, Role.DATABASE) for name in stack)
 
 
-def explain(details: ErrorDetails) -> Mistake:
-    """A complaint of pydantic in the words of the file."""
+def explain(details: ErrorDetails, form: type[BaseModel] = StudyForm) -> Mistake:
+    """A complaint of pydantic about a form, in the words of the file."""
     path = tuple(part for part in details["loc"] if part != "[key]")
     kind, message = details["type"], details["msg"]
     if kind == "extra_forbidden":
-        known = field_names(StudyForm, path[:-1])
+        known = field_names(form, path[:-1])
         return Mistake(
             path, f"unknown key{guess(str(path[-1]), known)}; known are {', '.join(known)}"
         )

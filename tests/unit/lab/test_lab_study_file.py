@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from labcoat.errors import UsageError
-from labcoat.lab.study_file import find_study, read_study
+from labcoat.lab.study_file import find_study, read_study, read_workload
 from labcoat.lab.study_form import StudyForm
 from labcoat.lab.study_mistakes import PLACES
 from labcoat.model.study import App, ComponentSpec, Interface, Study
@@ -456,3 +456,27 @@ def test_the_shop_of_the_examples_reads() -> None:
     study = read_study(shop)
     assert study.name == "shop"
     assert {component.name for component in study.components} <= set(PLACES)
+
+
+def test_a_file_with_a_workload_alone(tmp_path: Path) -> None:
+    file = tmp_path / "checkout.toml"
+    file.write_text('[workload]\nusers = 8\nrequests = [{ path = "/buy", method = "POST" }]\n')
+    workload, users = read_workload(file)
+    assert (workload.routes, users, workload.base_dir) == (("POST /buy",), 8, str(tmp_path))
+
+
+def test_a_workload_file_holds_nothing_else(tmp_path: Path) -> None:
+    file = tmp_path / "checkout.toml"
+    file.write_text('name = "x"\n[workload]\nrequests = [{ path = "buy" }]\n')
+    with pytest.raises(UsageError, match="2 mistakes") as caught:
+        read_workload(file)
+    assert caught.value.log[0] == "line 1  name: unknown key; known are workload"
+    assert "a path starts with '/'" in caught.value.log[1]
+
+
+def test_patterns_of_what_may_differ_must_be_patterns(tmp_path: Path) -> None:
+    file = tmp_path / "checkout.toml"
+    file.write_text('[workload]\nnormalise = ["token=("]\nrequests = [{ path = "/" }]\n')
+    with pytest.raises(UsageError) as caught:
+        read_workload(file)
+    assert "not a regular expression" in caught.value.log[0]
