@@ -14,6 +14,7 @@ from labcoat.journal import Journal
 from labcoat.lab.answers import Comparison
 from labcoat.lab.events import Asked, BlockJudged, Event, SliceMeasured
 from labcoat.lab.experiment import Experiment, begin
+from labcoat.lab.guard import baseline_rate, guard_latency, open_plan
 from labcoat.lab.history import History, read_history
 from labcoat.lab.question import Question, Rhythm, Rule
 from labcoat.lab.race import race
@@ -436,3 +437,34 @@ def test_a_budget_that_ends_at_once_says_after_how_many_blocks(lab: Lab) -> None
     assert decision.reason == "the budget of 0 s ended after 1 block"
     _, (guard,) = lab.ask(question(kind="guard"), budget_s=0.0)
     assert guard.reason == "the budget ended after 1 block"
+
+
+def test_the_latency_guardrail_is_an_experiment_of_its_own_and_asked_once(lab: Lab) -> None:
+    (experiment,), _ = lab.ask(question())
+    with lab.stack:
+        rig = cast("Rig", lab.stack)
+        first = guard_latency(lab.bench, rig, experiment, budget_s=1e9)
+        before = lab.load.compared
+        again = guard_latency(lab.bench, rig, experiment, budget_s=1e9)
+    assert first.experiment is not None
+    assert again.experiment is not None
+    assert first.experiment.record.kind == "guard"
+    assert first.experiment.record.id != experiment.record.id
+    assert 6 <= len(first.experiment.gathered.blocks) <= 8
+    assert first.rate_per_s == open_plan(baseline_rate(experiment), 8).rate_per_s
+    assert first.answer == "held"
+    assert (again.answer, again.experiment.record.id) == ("held", first.experiment.record.id)
+    assert lab.load.compared == before
+
+
+def test_a_guardrail_that_has_no_time_is_not_shown_and_goes_on_later(lab: Lab) -> None:
+    (experiment,), _ = lab.ask(question())
+    with lab.stack:
+        rig = cast("Rig", lab.stack)
+        first = guard_latency(lab.bench, rig, experiment, budget_s=0.0)
+        again = guard_latency(lab.bench, rig, experiment, budget_s=1e9)
+    assert (first.answer, first.reason) == ("not shown", "the budget ended after 1 block")
+    assert again.answer == "held"
+    assert first.experiment is not None
+    assert again.experiment is not None
+    assert again.experiment.record.id == first.experiment.record.id
