@@ -14,6 +14,7 @@ from labcoat.journal import Journal
 from labcoat.lab.answers import Comparison
 from labcoat.lab.events import Asked, BlockJudged, Event, SliceMeasured
 from labcoat.lab.experiment import Experiment, begin
+from labcoat.lab.guard import baseline_rate, guard_latency, open_plan
 from labcoat.lab.history import History, read_history
 from labcoat.lab.question import Question, Rhythm, Rule
 from labcoat.lab.race import race
@@ -438,3 +439,80 @@ def test_a_budget_that_ends_at_once_says_after_how_many_blocks(lab: Lab) -> None
     assert decision.reason == "the budget of 0 s ended after 1 block"
     _, (guard,) = lab.ask(question(kind="guard"), budget_s=0.0)
     assert guard.reason == "the budget ended after 1 block"
+
+
+def test_the_latency_guardrail_is_an_experiment_of_its_own_and_asked_once(lab: Lab) -> None:
+    (experiment,), _ = lab.ask(question())
+    with lab.stack:
+        rig = cast("Rig", lab.stack)
+        first = guard_latency(lab.bench, rig, experiment, budget_s=1e9)
+        before = lab.load.compared
+        again = guard_latency(lab.bench, rig, experiment, budget_s=1e9)
+    assert first.experiment is not None
+    assert again.experiment is not None
+    assert first.experiment.record.kind == "guard"
+    assert first.experiment.record.id != experiment.record.id
+    assert 6 <= len(first.experiment.gathered.blocks) <= 8
+    assert first.rate_per_s == open_plan(baseline_rate(experiment), 8).rate_per_s
+    assert first.answer == "held"
+    assert (again.answer, again.experiment.record.id) == ("held", first.experiment.record.id)
+    assert lab.load.compared == before
+
+
+def test_a_guardrail_that_has_no_time_is_not_shown_and_goes_on_later(lab: Lab) -> None:
+    (experiment,), _ = lab.ask(question())
+    with lab.stack:
+        rig = cast("Rig", lab.stack)
+        first = guard_latency(lab.bench, rig, experiment, budget_s=0.0)
+        again = guard_latency(lab.bench, rig, experiment, budget_s=1e9)
+    assert (first.answer, first.reason) == ("not shown", "the budget ended after 1 block")
+    assert again.answer == "held"
+    assert first.experiment is not None
+    assert again.experiment is not None
+    assert again.experiment.record.id == first.experiment.record.id
+
+
+def test_voids_come_back_from_the_journal_with_their_arm_and_their_errors(lab: Lab) -> None:
+    lab.load.of[FASTER] = FAILING
+
+    def die(load: VariantLoad, standing: Standing) -> None:
+        if load.compared == 8:
+            raise Stop
+
+    lab.load.before = die
+    with pytest.raises(Stop):
+        lab.ask(question())
+    (record,) = lab.journal.experiments(lab.bench.study_id)
+    void_blocks = [block for block in lab.journal.blocks(record.id) if block.void]
+    gathered = read_gathered(lab.journal, record.id)
+    assert len(gathered.voids) == len(void_blocks) >= 3
+    assert [void.reason for void in gathered.voids] == [block.void for block in void_blocks]
+    assert {void.arm for void in gathered.voids} == {Arm.TREATMENT}
+    assert [f"{void.errors} errors" for void in gathered.voids] == [
+        void.reason for void in gathered.voids
+    ]
+    lab.load.before = lambda load, standing: None
+    (experiment,), (decision,) = lab.ask(question())
+    assert decision.verdict is Verdict.REGRESSED
+    assert len(experiment.gathered.voids) == 7
+
+
+def test_a_rule_that_is_none_is_invalid_and_no_crash(lab: Lab) -> None:
+    (experiment,), (decision,) = lab.ask(question(margin=0.0))
+    assert decision.verdict is Verdict.INVALID
+    assert "no rule has" in decision.reason
+    assert lab.journal.verdicts(experiment.record.id)[-1].decision == decision
+
+
+def test_what_was_learnt_on_another_machine_or_of_another_study_does_not_count(lab: Lab) -> None:
+    facts = lab.bench.host.facts()
+    lab.journal.record_facts(lab.bench.study_id, facts)
+    (aa,), _ = lab.ask(question(ORIGIN, kind="aa"), budget_s=0.0)
+    history = read_history(lab.journal, lab.bench.study_id, facts)
+    assert len(history.rates()) == 2 * len(aa.gathered.blocks)
+    assert history.beta("throughput") is None  # one value has no spread
+    for other in (replace(facts, hostname="there"), replace(facts, cpus=facts.cpus + 1)):
+        assert read_history(lab.journal, lab.bench.study_id, other).gathered == ()
+    another = lab.journal.begin_study(replace(lab.bench.study, users=9))
+    lab.journal.record_facts(another.id, facts)
+    assert read_history(lab.journal, another.id, facts).gathered == ()

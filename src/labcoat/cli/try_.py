@@ -42,8 +42,7 @@ BUDGET_S = 600.0
     type=Duration(),
     metavar="TIME",
     default=BUDGET_S,
-    show_default="10m",
-    help="How long it may take, all levels together.",
+    help="How long it may take, all levels together.  [default: 10m]",
 )
 @click.option(
     "--workload",
@@ -58,8 +57,7 @@ BUDGET_S = 600.0
     type=Duration(),
     metavar="TIME",
     default=1.5,
-    show_default="1.5s",
-    help="Mean length of a slice.",
+    help="Mean length of a slice.  [default: 1.5s]",
 )
 @click.option(
     "--blocks-per-restart",

@@ -25,6 +25,7 @@ VERDICTS = {
     "inconclusive": "INCONCLUSIVE",
     "invalid": "INVALID",
 }
+_UNKNOWN = "nothing is known yet, least of all that both are equal; asked again, it goes on"
 _TITLES = {metric.name: metric.title for metric in METRICS}
 
 
@@ -100,11 +101,13 @@ def _because(found: ExperimentFinding) -> Iterator[str]:
     """Why this verdict: the evidence where it decided, else the reason that ended it."""
     is_guarded = any(each.answer == "broken" for each in found.guardrails)
     is_decided = found.verdict in {"improved", "regressed"} and not is_guarded
-    if found.evidence is None or not (is_decided or found.verdict == "inconclusive"):
+    is_open = found.verdict == "inconclusive"
+    if not is_decided or found.evidence is None:
         yield found.reason
+    if found.evidence is None or not (is_decided or is_open):
+        if is_open:
+            yield _UNKNOWN
         return
-    if not is_decided:
-        yield found.reason
     so_far = "" if is_decided else " so far"
     needed = found.evidence_needed or 0.0
     yield f"evidence {evidence(found.evidence)}{so_far}, {needed:.0f} needed; {_points(found)}"
@@ -115,7 +118,7 @@ def _because(found: ExperimentFinding) -> Iterator[str]:
             else "no difference was shown, as it should be: both arms are the same"
         )
     elif not is_decided:
-        yield "nothing is known yet, least of all that both are equal; asked again, it goes on"
+        yield _UNKNOWN
     elif found.online:
         yield "it also holds among all questions of this study (e-LOND)"
     else:

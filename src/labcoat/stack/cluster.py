@@ -252,11 +252,15 @@ def _link(source: str, target: str) -> str:
 
 
 def files_below(directory: Path, suffixes: Collection[str]) -> list[Path]:
-    """The app's own files of these kinds, in order; not those of environments and caches."""
+    """The app's own files of these kinds, in order; not those of environments and caches.
+
+    A link that leads nowhere is no file: editors lock what they edit with such ones.
+    """
     found: list[Path] = []
     for folder, names, files in os.walk(directory):
         names[:] = sorted(n for n in names if not n.startswith(".") and n not in SKIPPED)
-        found += [Path(folder, file) for file in sorted(files) if Path(file).suffix in suffixes]
+        own = [Path(folder, file) for file in sorted(files) if Path(file).suffix in suffixes]
+        found += [path for path in own if path.is_file()]
     return found
 
 

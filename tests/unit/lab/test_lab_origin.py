@@ -90,6 +90,8 @@ def test_another_file_is_another_origin(study: Study, change: Callable[[Path], N
         write(".git/config.py", "x"),
         write("__pycache__/tiny.py", "x"),
         write(".labcoat/cache.json", "x"),
+        # An editor's lock on a source that is being edited.
+        lambda folder: (folder / ".#tiny.py").symlink_to("somebody@somewhere.1234"),
     ],
 )
 def test_what_is_not_served_changes_nothing(study: Study, change: Callable[[Path], None]) -> None:
@@ -121,11 +123,22 @@ def test_it_is_keyed_so_that_no_secret_can_be_guessed_from_it(study: Study) -> N
     assert key.read_bytes() != made
 
 
-def test_a_dangling_link_is_an_error_that_names_it(study: Study) -> None:
-    (study.app.directory / "gone.py").symlink_to("nowhere.py")
+def test_sources_that_cannot_be_read_are_an_error(
+    study: Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = study.app.directory / "page.html"
+
+    def read_bytes(path: Path) -> bytes:
+        if path == page:
+            raise PermissionError(13, "Permission denied", str(path))
+        return b""
+
+    digest(study)
+    monkeypatch.setattr(Path, "read_bytes", read_bytes)
     with pytest.raises(HostError, match="cannot read the app's sources") as caught:
         digest(study)
-    assert str(caught.value.where).endswith("gone.py")
+    assert str(caught.value.where) == str(page)
+    assert caught.value.way_out
 
 
 def test_a_key_that_cannot_be_kept_is_an_error(study: Study) -> None:

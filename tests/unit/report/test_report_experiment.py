@@ -159,6 +159,14 @@ def guarded() -> TryFinding:
     return found(tell(of, decided(Verdict.IMPROVED, better=57), guards, ORIGIN))
 
 
+def unbegun() -> TryFinding:
+    """A race whose budget ended before its turn came."""
+    decision = Decision(
+        verdict=Verdict.INCONCLUSIVE, reason="the budget of 60 s ended after 0 blocks", n=0
+    )
+    return found(tell(experiment(()), decision, (), ORIGIN))
+
+
 def inconclusive() -> TryFinding:
     """Forty epochs, and nothing."""
     ratios = (0.9, 1.14, 1.0, 0.96, 1.07) * 8
@@ -183,6 +191,7 @@ FOUND: dict[str, Callable[[], TryFinding]] = {
     "regressed-by-answers": answers,
     "regressed-by-guardrail": guarded,
     "inconclusive": inconclusive,
+    "unbegun": unbegun,
 }
 
 
