@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Self, cast
 
 import pytest
 
 from labcoat.errors import NotReady, StackError
 from labcoat.journal import Journal
 from labcoat.lab.answers import Comparison
+from labcoat.lab.arms import Warm, warm_up_both
 from labcoat.lab.events import Asked, BlockJudged, Event, SliceMeasured
 from labcoat.lab.experiment import Experiment, begin
 from labcoat.lab.guard import baseline_rate, guard_latency, open_plan
@@ -19,7 +21,8 @@ from labcoat.lab.history import History, read_history
 from labcoat.lab.question import Question, Rhythm, Rule
 from labcoat.lab.race import race
 from labcoat.lab.recorded import read_gathered
-from labcoat.lab.workbench import Workbench
+from labcoat.lab.validity import void_reason
+from labcoat.lab.workbench import Reading, Workbench
 from labcoat.model.experiment import Arm
 from labcoat.model.load import ClosedLoop, Target, Window
 from labcoat.model.metric import LATENCY_P99, THROUGHPUT
@@ -509,10 +512,116 @@ def test_what_was_learnt_on_another_machine_or_of_another_study_does_not_count(l
     lab.journal.record_facts(lab.bench.study_id, facts)
     (aa,), _ = lab.ask(question(ORIGIN, kind="aa"), budget_s=0.0)
     history = read_history(lab.journal, lab.bench.study_id, facts)
-    assert len(history.rates()) == 2 * len(aa.gathered.blocks)
+    assert [len(each.blocks) for each in history.gathered] == [len(aa.gathered.blocks)]
     assert history.beta("throughput") is None  # one value has no spread
     for other in (replace(facts, hostname="there"), replace(facts, cpus=facts.cpus + 1)):
         assert read_history(lab.journal, lab.bench.study_id, other).gathered == ()
     another = lab.journal.begin_study(replace(lab.bench.study, users=9))
     lab.journal.record_facts(another.id, facts)
     assert read_history(lab.journal, another.id, facts).gathered == ()
+
+
+def test_a_baseline_measured_in_between_does_not_make_an_experiment_forgotten(lab: Lab) -> None:
+    (first,), _ = lab.ask(question(), budget_s=0.0)
+    begun = lab.journal.begin_study(lab.bench.study)  # as labcoat baseline does
+    assert begun.id != lab.bench.study_id
+    lab.bench = replace(lab.bench, study_id=begun.id)
+    again = begin(lab.bench, question(), History(), anew=False)
+    assert again.record.id == first.record.id
+    assert (len(again.gathered.blocks), again.compared) == (1, first.compared)
+
+
+def test_an_answer_stays_though_the_generator_is_slower_the_next_time(lab: Lab) -> None:
+    lab.load.of = dict.fromkeys((PLACEBO, ORIGIN), replace(SLOW, slice_sd_ratio=0.004))
+    asked = question(PLACEBO, margin=0.05)
+    _, (decision,) = lab.ask(asked)
+    assert decision.verdict is Verdict.EQUIVALENT
+    (again,), (same,) = lab.ask(asked, headroom_per_s=150.0)
+    assert (same, again.is_recorded) == (decision, True)
+    assert len(lab.journal.verdicts(again.record.id)) == 1
+
+
+def test_a_treatment_that_dies_while_the_baseline_boots_is_to_blame(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def boot(stack: LoggedStack, arm: str, variant: Any = ORIGIN, **_: Any) -> Standing:
+        for standing in stack.standing.values():
+            if standing.variant == FASTER:
+                process = standing.layers[1].process
+                assert isinstance(process, SimulatedProcess)
+                process.ended = -9
+                raise NotReady("the stack never served: uwsgi died")
+        return SimulatedStack.boot(stack, arm, variant)
+
+    monkeypatch.setattr(LoggedStack, "boot", boot)
+    monkeypatch.setattr(
+        "labcoat.lab.experiment.slots_of", lambda _: {Arm.TREATMENT: "a", Arm.BASELINE: "b"}
+    )
+    _, (decision,) = lab.ask(question())
+    assert decision.verdict is Verdict.INVALID
+    assert "uwsgi died" in decision.reason
+
+
+def test_a_crash_between_the_last_slice_and_its_gate_makes_no_good_block(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def spoil(load: VariantLoad, standing: Standing) -> None:
+        if load.compared == 4:
+            load.model = FAILING
+
+    def gate(reading: Reading) -> str | None:
+        if void_reason(reading):
+            raise Stop
+        return None
+
+    lab.load.before = spoil
+    with monkeypatch.context() as crash:
+        crash.setattr("labcoat.lab.pairing.void_reason", gate)
+        with pytest.raises(Stop):
+            lab.ask(question())
+    again = begin(lab.bench, question(), History(), anew=False)
+    assert again.gathered.blocks == []
+    assert [void.index for void in again.gathered.voids] == [0]
+    assert "errors" in again.gathered.voids[0].reason
+
+
+def test_an_experiment_that_goes_on_is_adjusted_as_it_was_when_it_began(lab: Lab) -> None:
+    facts = lab.bench.host.facts()
+    lab.journal.record_facts(lab.bench.study_id, facts)
+    aa = question(ORIGIN, kind="aa")
+    lab.ask(aa, budget_s=0.0)
+    (first,), _ = lab.ask(question(), budget_s=0.0)
+    lab.ask(aa, budget_s=0.0, anew=True)
+    study = lab.bench.study_id
+    assert len(read_history(lab.journal, study, facts).gathered) == 2
+    before = read_history(lab.journal, study, facts, before=first.record.at)
+    assert len(before.gathered) == 1
+
+
+def test_an_interrupted_warm_up_ends_the_other_arms_between_two_loads_as_well(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended = threading.Semaphore(0)
+    heard: list[bool] = []
+
+    class Other:
+        """A second generator: each exit ends one load."""
+
+        def __enter__(self) -> Self:
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            ended.release()
+
+    def warm(bench: Workbench, standing: Standing) -> Warm:
+        if isinstance(bench.generator, Other):
+            heard.extend(ended.acquire(timeout=5.0) for _ in range(2))
+            raise StackError("the load was ended")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("labcoat.lab.arms.warm_up", warm)
+    monkeypatch.setattr(VariantLoad, "another", lambda _: Other())
+    arms = cast("tuple[Standing, Standing]", (object(), object()))
+    with pytest.raises(KeyboardInterrupt):
+        warm_up_both(lab.bench, arms)
+    assert heard == [True, True]

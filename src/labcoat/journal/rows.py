@@ -9,7 +9,7 @@ from typing import Any, TypeVar, assert_never
 from sqlalchemy import Row
 
 from labcoat.journal import columns
-from labcoat.journal.documents import dumped, exact, loaded
+from labcoat.journal.documents import dumped, exact, loaded, masked
 from labcoat.model.experiment import Arm, Order, Trial, Usage
 from labcoat.model.host import Facts, HostCounters, TreeCounters
 from labcoat.model.journal import (
@@ -198,7 +198,7 @@ def verdict_values(decision: Decision, verdict: Verdict, effect: Effect | None) 
     """Columns of ``verdicts``."""
     values: Values = {
         "verdict": verdict.value,
-        "reason": decision.reason,
+        "reason": masked(decision.reason),  # it may quote a log
         "n": decision.n,
         "chance": decision.chance,
         "warnings": dumped(decision.warnings, where="verdict.warnings"),

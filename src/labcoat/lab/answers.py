@@ -2,9 +2,9 @@
 
 A stack that is faster because it answers otherwise has regressed, whatever its speed. Each
 route is asked of both arms, by one user each with the cookies that they are given. Where
-the answers differ, both arms are asked once more: what an arm does not say twice itself
-(a token in the body, the id in a ``Location``) is unstable and is not compared; of such a
-body only the rough size is.
+the answers differ, both arms are asked again, as long as they do and up to six times in all:
+what an arm does not always say itself (a token in the body, the id in a ``Location``, one of
+two banners) is unstable and is not compared; of such a body only the rough size is.
 """
 
 from __future__ import annotations
@@ -28,6 +28,9 @@ HEADERS = ("cache-control", "content-type", "location")
 """Headers that mean something to who asked. How a body is packed is not among them."""
 
 FEW, MANY = 1, 60
+ROUNDS = 6
+"""Answers drawn from only two would differ by chance in one of 2048 comparisons."""
+
 SIZE_FACTOR = 2.0
 
 
@@ -96,38 +99,33 @@ def compare_answers(
     count = min(MANY, each * len(workload.requests))
     asked = tuple(spoken(evenly, seed=seed, count=count))
     timeout_s = bench.study.request_timeout_s
-    first = {arm: ask_all(arms[arm], asked, workload, timeout_s=timeout_s) for arm in Arm}
-    if first[Arm.BASELINE] == first[Arm.TREATMENT]:
-        return Comparison(compared=count)
-    again = {arm: ask_all(arms[arm], asked, workload, timeout_s=timeout_s) for arm in Arm}
-    return judge_answers(asked, first, again)
+    rounds: list[Mapping[Arm, Sequence[Said]]] = []
+    while True:
+        rounds.append(
+            {arm: ask_all(arms[arm], asked, workload, timeout_s=timeout_s) for arm in Arm}
+        )
+        found = judge_answers(asked, *rounds)
+        if not found.differences or len(rounds) == ROUNDS:
+            return found
 
 
-def judge_answers(
-    asked: Sequence[Spoken],
-    first: Mapping[Arm, Sequence[Said]],
-    again: Mapping[Arm, Sequence[Said]],
-) -> Comparison:
-    """What differs between the arms and is said twice by each. Pure."""
+def judge_answers(asked: Sequence[Spoken], *rounds: Mapping[Arm, Sequence[Said]]) -> Comparison:
+    """What differs between the arms in every round and is said in all of them. Pure."""
     differences: dict[str, str] = {}
     unstable: dict[str, None] = {}
     for index, request in enumerate(asked):
-        said = {arm: (first[arm][index], again[arm][index]) for arm in Arm}
-        is_unstable = any(one.digest != other.digest for one, other in said.values())
+        said = {arm: [each[arm][index] for each in rounds] for arm in Arm}
+        is_unstable = any(len({each.digest for each in heard}) > 1 for heard in said.values())
         unstable_headers = {
             name
             for name in HEADERS
-            if any(one.header(name) != other.header(name) for one, other in said.values())
+            if any(len({each.header(name) for each in heard}) > 1 for heard in said.values())
         }
         if is_unstable or unstable_headers:
             unstable[request.route] = None
         what = [
-            said[Arm.TREATMENT][time].differs(
-                said[Arm.BASELINE][time],
-                is_unstable=is_unstable,
-                unstable_headers=unstable_headers,
-            )
-            for time in (0, 1)
+            ours.differs(theirs, is_unstable=is_unstable, unstable_headers=unstable_headers)
+            for ours, theirs in zip(said[Arm.TREATMENT], said[Arm.BASELINE], strict=True)
         ]
         if all(what):
             differences.setdefault(request.route, f"{request.route}: {what[0]}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -19,6 +19,7 @@ from labcoat.stack.servers import SERVERS
 from labcoat.stack.standing import Layer, Standing
 
 SERVER_NAMES = frozenset(server.name for server in SERVERS)
+POLL_S = 0.1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +93,10 @@ def warm_up_both(bench: Workbench, arms: Sequence[Standing]) -> tuple[Warm, ...]
             try:
                 warm = warm_up(bench, first)
             except BaseException:
-                other.__exit__()  # ends the load that the pool would wait for
+                # Ends the load that the pool would wait for, and the next if it came between.
+                while not warming.done():
+                    other.__exit__()
+                    wait((warming,), timeout=POLL_S)
                 raise
             warmed = (warm, warming.result())
     for standing in arms:

@@ -20,7 +20,7 @@ from labcoat.lab.answers import Comparison, compare_answers
 from labcoat.lab.arms import ask_each, boot, warm_up_both
 from labcoat.lab.blocks import epoch_sample
 from labcoat.lab.events import BlockJudged, BlockVoided, SliceMeasured
-from labcoat.lab.history import History
+from labcoat.lab.history import History, same_studies
 from labcoat.lab.pairing import MeasuredBlock, Terms, VoidBlock, measure_block, slots_of
 from labcoat.lab.question import CAP, Question, effect_or_none
 from labcoat.lab.recorded import Gathered, read_gathered, void_torn_blocks
@@ -81,8 +81,8 @@ class Experiment:
 
     def effect(self, metric: str) -> Effect | None:
         """The anytime effect on a metric; None where nothing can be said."""
-        sample = self.sample(metric)
         try:
+            sample = self.sample(metric)
             return None if sample is None else effect_or_none(sample)
         except AnalysisError:
             return None
@@ -94,6 +94,7 @@ class Experiment:
         rule = self.question.rule
         sample = self.sample(rule.objective.name)
         if sample is None:
+            self._refuse_unmeasured(rule.objective.name)
             return Decision(verdict=None, reason="no block yet", n=0)
         return decide(
             sample,
@@ -105,6 +106,16 @@ class Experiment:
             least_chance=self.least_chance,
         )
 
+    def _refuse_unmeasured(self, metric: str) -> None:
+        """No end would come where blocks do not tell what is asked. Raises: AnalysisError."""
+        lacking = [block.index for block in self.gathered.blocks if metric not in block.values]
+        if lacking:
+            raise AnalysisError(
+                f"block {lacking[0]} has no {metric}: the slices are too short for it",
+                where=f"experiment {self.record.id}",
+                way_out="lengthen them with --slice",
+            )
+
 
 def begin(bench: Workbench, question: Question, history: History, *, anew: bool) -> Experiment:
     """The experiment that asks this; goes on with one that has no final answer yet.
@@ -115,7 +126,12 @@ def begin(bench: Workbench, question: Question, history: History, *, anew: bool)
     one is no answer: it is measured anew.
     """
     journal = bench.journal
-    same = [r for r in journal.experiments(bench.study_id) if question.is_asked_by(r)]
+    same = [
+        record
+        for study_id in same_studies(journal, bench.study_id)
+        for record in journal.experiments(study_id)
+        if question.is_asked_by(record)
+    ]
     last = same[-1] if same else None
     verdicts = journal.verdicts(last.id) if last is not None else ()
     answer = verdicts[-1].decision if verdicts else None
@@ -139,7 +155,7 @@ def begin(bench: Workbench, question: Question, history: History, *, anew: bool)
         history=history,
         gathered=read_gathered(journal, last.id),
     )
-    _remember(journal, bench.study_id, experiment)
+    _remember(journal, experiment)
     if answer is not None and not is_open:
         experiment.ended, experiment.is_recorded = answer, True
     elif answer is not None:
@@ -357,7 +373,8 @@ def _blamed(
 ) -> Decision:
     """INVALID, if the treatment's level is what failed. Raises: the error, if it is not."""
     absent = [arm for arm in slots if arm not in arms][:1]
-    failed = absent or [arm for arm, standing in arms.items() if _is_broken(standing)]
+    # While one arm boots, the end of the other is noticed as well.
+    failed = [arm for arm, standing in arms.items() if _is_broken(standing)] or absent
     if question.change is None or failed != [Arm.TREATMENT]:
         raise error
     words = "; ".join((error.what, *error.log[-3:]))
@@ -375,7 +392,7 @@ def _keep(
     """Keep beside the epoch's slices what the components tell of it."""
     experiment.explained = {arm: standing.explain() for arm, standing in arms.items()}
     bench.journal.record_event(
-        bench.study_id,
+        experiment.record.study_id,
         EPOCH,
         {
             "experiment": experiment.record.id,
@@ -389,10 +406,10 @@ def _keep(
     )
 
 
-def _remember(journal: Journal, study_id: str, experiment: Experiment) -> None:
+def _remember(journal: Journal, experiment: Experiment) -> None:
     """What earlier epochs of the experiment told beside their slices."""
     after: str | None = None
-    while events := journal.events(study_id, after=after):
+    while events := journal.events(experiment.record.study_id, after=after):
         after = events[-1].id
         for event in events:
             document = event.document

@@ -15,6 +15,7 @@ from labcoat.model.load import Arrivals, OpenLoop
 from labcoat.model.metric import LATENCY_P50, LATENCY_P95, LATENCY_P99, Metric
 from labcoat.model.stats import Decision, Verdict
 from labcoat.stack.rig import Rig
+from labcoat.stats.sequential import first_look
 
 LATENCIES = (LATENCY_P50, LATENCY_P95, LATENCY_P99)
 MARGIN = 0.10
@@ -104,7 +105,11 @@ def weigh(guard: Experiment, decision: Decision) -> tuple[str, str]:
         return BROKEN, decision.reason  # it answers wrongly: no margin is allowed for that
     if is_worse and effect is not None and effect.point > margin:
         return BROKEN, f"worse by {_percent(effect.point)}, {_percent(margin)} allowed"
-    is_no_worse = evidence is not None and evidence.not_worse >= evidence.needed_for_margin
+    is_no_worse = (
+        evidence is not None
+        and decision.n >= first_look(guard.question.rule.alpha)  # a budget may end it before
+        and evidence.not_worse >= evidence.needed_for_margin
+    )
     if is_no_worse or decision.verdict in {Verdict.IMPROVED, Verdict.EQUIVALENT}:
         return HELD, f"not worse by {_percent(margin)}, proven after {decision.n} blocks"
     if is_worse and effect is not None:

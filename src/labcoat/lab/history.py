@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from labcoat.journal import Journal
 from labcoat.lab.blocks import epoch_sample
 from labcoat.lab.recorded import Gathered, read_gathered
-from labcoat.model.experiment import Arm
 from labcoat.model.host import Facts
 from labcoat.model.stats import Sample
 from labcoat.stats.covariate import Beta, adjust, learn_beta
@@ -51,22 +51,24 @@ class History:
         ]
         return epoch_sample(metric, epochs) if epochs else None
 
-    def rates(self) -> list[float]:
-        """Throughput of the baseline's slices, for a first guess; requests per second."""
-        return [
-            reading.summary.throughput_per_s
-            for each in self.gathered
-            for block in each.blocks
-            for arm, reading in block.slices
-            if arm is Arm.BASELINE
-        ]
+
+def same_studies(journal: Journal, study_id: str) -> tuple[str, ...]:
+    """Ids of all studies of this content, oldest first: each baseline begins one of its own."""
+    fingerprint = journal.study(study_id).fingerprint
+    return tuple(each.id for each in journal.studies() if each.fingerprint == fingerprint)
 
 
-def read_history(journal: Journal, study_id: str, facts: Facts) -> History:
-    """The latest A/A blocks of studies like this one on machines like this one."""
+def read_history(
+    journal: Journal, study_id: str, facts: Facts, *, before: datetime | None = None
+) -> History:
+    """The latest A/A blocks of studies like this one on machines like this one.
+
+    ``before``: what came to its end later is left out, so that an experiment that goes on
+    is adjusted as it was when it began.
+    """
     found: list[Gathered] = []
     blocks = 0
-    for experiment_id in _aa_of(journal, study_id, facts):
+    for experiment_id in _aa_of(journal, study_id, facts, before):
         gathered = read_gathered(journal, experiment_id)
         blocks += len(gathered.blocks)
         found.append(gathered)
@@ -75,18 +77,19 @@ def read_history(journal: Journal, study_id: str, facts: Facts) -> History:
     return History(gathered=tuple(reversed(found)))
 
 
-def _aa_of(journal: Journal, study_id: str, facts: Facts) -> Iterator[str]:
+def _aa_of(journal: Journal, study_id: str, facts: Facts, before: datetime | None) -> Iterator[str]:
     """A/A experiments, the latest first."""
-    fingerprint = journal.study(study_id).fingerprint
-    for study in reversed(journal.studies()):
-        if study.fingerprint != fingerprint:
+    for each in reversed(same_studies(journal, study_id)):
+        if not any(_is_same_machine(one, facts) for one in journal.facts(each)):
             continue
-        if not any(_is_same_machine(each, facts) for each in journal.facts(study.id)):
-            continue
-        for experiment in reversed(journal.experiments(study.id)):
+        for experiment in reversed(journal.experiments(each)):
+            if experiment.kind != "aa":
+                continue
+            verdicts = journal.verdicts(experiment.id)
             # One that was interrupted may go on: its own blocks must not adjust it.
-            is_open = "rule" in experiment.question and not journal.verdicts(experiment.id)
-            if experiment.kind == "aa" and not is_open:
+            is_open = "rule" in experiment.question and not verdicts
+            ended = verdicts[0].at if verdicts else experiment.at
+            if not is_open and (before is None or ended < before):
                 yield experiment.id
 
 

@@ -9,6 +9,7 @@ import secrets
 from pathlib import Path
 
 from labcoat.errors import HostError
+from labcoat.load.placeholders import parse
 from labcoat.model.study import Study
 from labcoat.stack.cluster import files_below
 from labcoat.stack.rig import Rig
@@ -25,9 +26,11 @@ KEY_BYTES = 32
 def origin_digest(study: Study, rig: Rig) -> str:
     """A digest of the user's files, the app's sources and environment, the programs' versions.
 
-    Keyed with a secret that stays in ``.labcoat``: the values of the environment are in it,
-    and a journal that is sent by mail must not let them be guessed.
-    Raises: HostError, StackError.
+    And of what is asked: headers and bodies of the workload are not in the journal, the
+    lines of its ``{file:...}`` are nowhere else. Keyed with a secret that stays in
+    ``.labcoat``: secret values are in it, and a journal that is sent by mail must not let
+    them be guessed.
+    Raises: HostError, StackError; UsageError, LoadError (a placeholder or its file is wrong).
     """
     digest = hmac.new(_key(study.root / ".labcoat" / "key"), digestmod="sha256")
     for name, component in rig.components.items():
@@ -36,6 +39,11 @@ def origin_digest(study: Study, rig: Rig) -> str:
             digest.update(part.encode() + b"\0")
     for name, value in study.app.env:
         digest.update(f"{name}={value}".encode() + b"\0")
+    for request in study.workload.requests:
+        digest.update(repr(request).encode() + b"\0")
+        for text in (request.path, request.body or "", *(value for _, value in request.headers)):
+            pieces = parse(text, base_dir=study.workload.base_dir)
+            digest.update(repr(pieces).encode() + b"\0")
     try:
         for path in files_below(study.app.directory, SOURCES):
             digest.update(str(path.relative_to(study.app.directory)).encode() + b"\0")

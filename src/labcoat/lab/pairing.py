@@ -119,7 +119,11 @@ def measure_block(
 
 
 def slice_values(reading: Reading) -> dict[str, float]:
-    """The metrics of a slice that an experiment compares, and its covariate."""
+    """The metrics of a slice that an experiment compares, and its covariate.
+
+    What is not above zero has no logarithm and is left out: one metric that could not be
+    read does not spoil the others.
+    """
     latency = reading.summary.latency
     values = {
         THROUGHPUT.name: reading.summary.throughput_per_s,
@@ -133,4 +137,4 @@ def slice_values(reading: Reading) -> dict[str, float]:
             LATENCY_P95.name: latency.p95_s,
             LATENCY_P99.name: latency.p99_s,
         }
-    return values
+    return {name: value for name, value in values.items() if value > 0}

@@ -80,14 +80,18 @@ def _is_settled(bench: Workbench, experiment: Experiment, decision: Decision) ->
 
 
 def _judged(experiment: Experiment, headroom_per_s: float | None) -> Decision:
-    """What the rule says now, where it may be asked; INVALID where it may not."""
+    """What the rule says now, where it may be asked; INVALID where it may not.
+
+    An answer that the journal holds stays: headroom is another one each time.
+    """
     try:
         decision = experiment.decision()
     except AnalysisError as error:
         return Decision(
             verdict=Verdict.INVALID, reason=error.what, n=len(experiment.gathered.blocks)
         )
-    if decision.verdict not in NEEDS_HEADROOM or headroom_per_s is None:
+    is_free = decision.verdict not in NEEDS_HEADROOM or headroom_per_s is None
+    if is_free or experiment.is_recorded:
         return decision
     ratio = headroom_ratio(experiment, headroom_per_s)
     if ratio is None or ratio >= HEADROOM:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from labcoat.journal import Journal
 from labcoat.lab.pairing import MeasuredBlock, VoidBlock
+from labcoat.lab.validity import void_reason
 from labcoat.lab.workbench import ERRORS, Reading
 from labcoat.model.experiment import Arm
 from labcoat.model.journal import BlockRecord, TrialRecord
@@ -54,13 +55,22 @@ def read_gathered(journal: Journal, experiment_id: str) -> Gathered:
 
 
 def void_torn_blocks(journal: Journal, experiment_id: str) -> None:
-    """Call blocks void that a crash or a Ctrl-C cut short: their instances are gone."""
-    counts: dict[str | None, int] = {}
+    """Call blocks void that a crash or a Ctrl-C cut short: their instances are gone.
+
+    So is the last block if the crash came between its last slice and the gate.
+    """
+    trials: dict[str | None, list[TrialRecord]] = {}
     for record in journal.trials(experiment_id):
-        counts[record.trial.block] = counts.get(record.trial.block, 0) + 1
-    for block in journal.blocks(experiment_id):
-        if block.void is None and counts.get(block.id, 0) < SLICES:
+        trials.setdefault(record.trial.block, []).append(record)
+    blocks = journal.blocks(experiment_id)
+    for block in blocks:
+        if block.void is not None:
+            continue
+        mine = trials.get(block.id, [])
+        if len(mine) < SLICES:
             journal.record_void(block.id, INTERRUPTED)
+        elif block is blocks[-1] and (reason := void_reason(_reading(journal, mine[-1]))):
+            journal.record_void(block.id, reason)
 
 
 def _measured(journal: Journal, block: BlockRecord, trials: list[TrialRecord]) -> MeasuredBlock:

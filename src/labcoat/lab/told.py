@@ -230,6 +230,14 @@ def _warnings(
         )
     if decision.verdict is Verdict.INCONCLUSIVE and experiment.question.change is not None:
         yield from _what_would_decide(experiment)
+    wrong = [void.arm for void in experiment.gathered.voids if void.errors]
+    if experiment.question.change is not None and wrong and set(wrong) == {Arm.TREATMENT}:
+        yield LabWarning(
+            code="new_errors",
+            message=f"{len(wrong)} void blocks ended with errors of the treatment and none with"
+            " errors of the baseline, and what is void is in no number above",
+            remedy="see its logs before you take this level",
+        )
     if experiment.unsteady:
         yield LabWarning(
             code="not_steady",

@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
-from labcoat.errors import UsageError
+from labcoat.errors import PreflightError, UsageError
 from labcoat.host.base import Host
 from labcoat.host.sandbox import Sandbox
 from labcoat.journal import Journal
@@ -25,7 +25,7 @@ from labcoat.lab.guard import (
     open_plan,
 )
 from labcoat.lab.headroom import measure_headroom
-from labcoat.lab.history import History, read_history
+from labcoat.lab.history import read_history, same_studies
 from labcoat.lab.origin import origin_digest
 from labcoat.lab.question import Question, Rhythm, Rule
 from labcoat.lab.race import race
@@ -110,7 +110,7 @@ def try_levels(
         _refuse_doubles(levels)
         history = read_history(journal, record.id, facts)
         headroom_per_s = measure_headroom(bench, sandbox)
-        plan = _plan(bench, rig, asked, history)
+        plan = _plan(bench, rig, asked)
         experiments = [
             begin(
                 bench,
@@ -120,6 +120,9 @@ def try_levels(
             )
             for level in levels
         ]
+        for each in experiments:
+            if each.gathered.blocks:  # all looks at them are adjusted alike, whatever came since
+                each.history = read_history(journal, record.id, facts, before=each.record.at)
         decisions = race(
             bench, rig, experiments, budget_s=asked.budget_s, headroom_per_s=headroom_per_s
         )
@@ -248,22 +251,25 @@ def _question(
     )
 
 
-def _plan(bench: Workbench, rig: Rig, asked: Try, history: History) -> Plan:
+def _plan(bench: Workbench, rig: Rig, asked: Try) -> Plan:
     """Saturation for how much; a share of it in an open loop for how fast."""
     users = bench.study.users
     if asked.objective not in LATENCIES:
         return ClosedLoop(users=users)
-    return open_plan(_saturation(bench, rig, history), users)
+    return open_plan(_saturation(bench, rig), users)
 
 
-def _saturation(bench: Workbench, rig: Rig, history: History) -> float:
-    """The origin's saturation throughput: remembered, from an A/A, or measured once."""
+def _saturation(bench: Workbench, rig: Rig) -> float:
+    """The origin's saturation throughput: measured once, and remembered for this origin.
+
+    A baseline's is not taken: the app may have changed since.
+    """
     origin = origin_digest(bench.study, rig)
-    kept = bench.journal.finding(bench.study_id, SATURATION)
-    if kept is not None and kept.document["origin"] == origin:
-        return float(kept.document["per_s"])
-    rates = history.rates()
-    per_s = sum(rates) / len(rates) if rates else _measure_saturation(bench, rig)
+    for study_id in reversed(same_studies(bench.journal, bench.study_id)):
+        kept = bench.journal.finding(study_id, SATURATION)
+        if kept is not None and kept.document["origin"] == origin:
+            return float(kept.document["per_s"])
+    per_s = _measure_saturation(bench, rig)
     bench.journal.record_finding(bench.study_id, SATURATION, {"origin": origin, "per_s": per_s})
     return per_s
 
@@ -278,6 +284,12 @@ def _measure_saturation(bench: Workbench, rig: Rig) -> float:
     bench.generator.forget(standing.target)
     rig.stop(standing)
     per_s = reading.summary.throughput_per_s
+    if not per_s:
+        raise PreflightError(
+            f"nothing was answered in {SATURATED.measure_s:g} s with all users",
+            where=standing.target.url,
+            way_out="lower the study's users, or ask about throughput",
+        )
     bench.tell(PhaseFinished(name=SATURATION, summary=f"{per_s:,.0f} req/s with all users"))
     return per_s
 
@@ -304,7 +316,10 @@ def _guards(
 def _is_online(journal: Journal, study_id: str, experiment: Experiment) -> bool:
     """Whether a verdict holds among all experiments of the study so far (e-LOND)."""
     ids, logs = [], []
-    for record in journal.experiments(study_id):
+    asked = [
+        record for each in same_studies(journal, study_id) for record in journal.experiments(each)
+    ]
+    for record in asked:
         verdicts = journal.verdicts(record.id) if record.kind == "try" else ()
         evidence = verdicts[-1].decision.evidence if verdicts else None
         if evidence is not None:

@@ -45,14 +45,14 @@ class Adopted:
     root: Path
     texts: Mapping[Path, str]
     includes: Mapping[tuple[Path, str], tuple[Path, ...]]
-    gone: frozenset[tuple[Path, str]]
+    gone: tuple[tuple[Path, str], ...]  # no set: how it is written out must not vary
 
     @classmethod
     def read(cls, path: Path) -> Adopted:
         """Everything from the root file down. Raises: RenderError with file and line."""
         texts: dict[Path, str] = {}
         includes: dict[tuple[Path, str], tuple[Path, ...]] = {}
-        gone: set[tuple[Path, str]] = set()
+        gone: dict[tuple[Path, str], None] = {}
         queue = [path]
         while queue:
             current = queue.pop(0)
@@ -66,10 +66,10 @@ class Adopted:
                 wanted = directive.words[0]
                 named = _named(wanted, path.parent)
                 if named is None:
-                    gone.add((current, wanted))
+                    gone[current, wanted] = None
                 includes[current, wanted] = named or ()
                 queue += named or ()
-        adopted = cls(root=path, texts=texts, includes=includes, gone=frozenset(gone))
+        adopted = cls(root=path, texts=texts, includes=includes, gone=tuple(gone))
         adopted.sites(texts)
         return adopted
 

@@ -13,9 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from labcoat.errors import JournalError
+from labcoat.journal import rows
 from labcoat.journal.documents import dumped, fingerprint, loaded, masked, study_document
 from labcoat.model.experiment import Arm
-from labcoat.model.stats import LabWarning
+from labcoat.model.stats import Decision, LabWarning, Verdict
 from labcoat.model.study import Study
 from labcoat.testing.journal import SECRET, a_study
 
@@ -98,3 +99,10 @@ def test_a_damaged_document_is_told() -> None:
     with pytest.raises(JournalError, match="damaged") as caught:
         loaded("{", where="finding 'x'")
     assert caught.value.where == "finding 'x'"
+
+
+def test_a_reason_that_quotes_a_log_holds_no_secret() -> None:
+    reason = "the treatment does not stand: no database at postgres://shop:hunter2@db/shop"
+    decision = Decision(verdict=Verdict.INVALID, reason=reason, n=0)
+    values = rows.verdict_values(decision, Verdict.INVALID, None)
+    assert "hunter2" not in values["reason"]

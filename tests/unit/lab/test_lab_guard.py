@@ -67,6 +67,13 @@ def decision(verdict: Verdict | None, *, not_worse: float | None = 0.0) -> Decis
             "held",
             "not worse by 10 %, proven after 8 blocks",
         ),
+        # A budget ended it before the first look.
+        (
+            1.0,
+            replace(decision(Verdict.INCONCLUSIVE, not_worse=9.9), n=5),
+            "not shown",
+            "the reason",
+        ),
         (1.0, decision(Verdict.INCONCLUSIVE, not_worse=2.9), "not shown", "the reason"),
         (1.0, decision(Verdict.INVALID, not_worse=None), "not shown", "the reason"),
         (1.2, decision(Verdict.INCONCLUSIVE), "not shown", "the reason"),

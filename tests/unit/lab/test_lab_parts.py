@@ -6,11 +6,16 @@ from dataclasses import replace
 
 import pytest
 
+from labcoat.errors import AnalysisError
 from labcoat.lab.pace import FULL, QUICK, RESTART_GUESS_S
+from labcoat.lab.pairing import slice_values
 from labcoat.lab.phases import sweep_levels
+from labcoat.lab.question import Rule
 from labcoat.lab.validity import void_reason
 from labcoat.lab.workbench import Reading
+from labcoat.model.metric import LATENCY_P99
 from labcoat.testing.baseline import honesty_row, reading
+from labcoat.testing.experiment import experiment, question
 
 
 @pytest.mark.parametrize(
@@ -64,3 +69,30 @@ def test_when_a_slice_is_void(slice_: Reading, reason: str | None) -> None:
 def test_a_baseline_with_errors_of_its_own_allows_as_many() -> None:
     assert void_reason(reading(per_s=100.0, errors=2), allowed_error_ratio=0.02) is None
     assert void_reason(reading(per_s=100.0, errors=3), allowed_error_ratio=0.02) == "3 errors"
+
+
+def test_a_metric_that_could_not_be_read_is_left_out_and_spoils_no_other() -> None:
+    slice_ = reading()
+    layers = {name: replace(v, pss_bytes=0) for name, v in slice_.usage.layers_after.items()}
+    values = slice_values(replace(slice_, usage=replace(slice_.usage, layers_after=layers)))
+    assert "memory" not in values
+    assert {"throughput", "cpu_per_request", "latency_p99"} <= values.keys()
+
+
+def test_blocks_that_do_not_tell_what_is_asked_end_the_experiment() -> None:
+    asked = question(rule=Rule(objective=LATENCY_P99, margin=0.1))
+    found = experiment((1.1, 1.2), asked=asked)
+    short = [
+        replace(
+            block,
+            slices=tuple(
+                (arm, replace(each, summary=reading(latencies_s=(), routes=()).summary))
+                for arm, each in block.slices
+            ),
+        )
+        for block in found.gathered.blocks
+    ]
+    found.gathered.blocks = short
+    with pytest.raises(AnalysisError, match="no latency_p99"):
+        found.decision()
+    assert found.effect("latency_p99") is None

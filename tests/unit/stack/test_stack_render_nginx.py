@@ -11,6 +11,7 @@ from labcoat.model.study import App, ComponentSpec, Interface
 from labcoat.model.variant import ORIGIN, Variant
 from labcoat.stack.base import Rendered, Wiring
 from labcoat.stack.nginx import Nginx
+from labcoat.stack.nginx_files import Adopted
 
 BOX = Path("/box/web")
 APP_PORT = Endpoint(speaks=Speaks.HTTP, port=9001)
@@ -235,6 +236,14 @@ def test_includes_come_from_beside_the_file_then_the_machine_then_labcoat(
     assert "listen 127.0.0.1:7001;" in app
     assert "proxy_pass http://127.0.0.1:9001;" in app
     assert any("gone.conf left out: no such file" in note for note in rendered.rewired)
+
+
+def test_what_is_gone_is_kept_in_the_order_of_the_file(tmp_path: Path) -> None:
+    # A set is written out in another order by each process, and would be another origin.
+    names = [f"/etc/nginx/gone-{n}.conf" for n in range(9)]
+    root = tmp_path / "nginx.conf"
+    root.write_text(http("\n".join(f"include {name};" for name in names)))
+    assert [name for _, name in Adopted.read(root).gone] == names
 
 
 def test_a_level_reaches_the_included_file(render: Render, tmp_path: Path) -> None:
