@@ -47,9 +47,10 @@ LABCOAT = (sys.executable, "-c", "from labcoat.cli import main; raise SystemExit
 RHYTHM = Rhythm(slice_s=0.5, discard_s=0.1)
 
 APP = """
-import hashlib, os, time
+import hashlib, time
+import uwsgi
 
-EXTRA = float(os.environ.get("PLANTED_RATIO", "0"))
+EXTRA = float(uwsgi.opt.get("planted-ratio", b"0"))
 
 def app(environ, start_response):
     began = time.perf_counter()
@@ -166,8 +167,8 @@ def ask(
 def test_a_planted_delay_is_found_and_a_placebo_is_not(
     project: Path, boxes: Path, soon_warm: None
 ) -> None:
-    env = a_knob("uwsgi.env")
-    slowed, same = ask(project, (env, "PLANTED_RATIO=1.0"), (env, "PLANTED_RATIO=0"))
+    planted = a_knob("uwsgi.planted-ratio")
+    slowed, same = ask(project, (planted, "1.0"), (planted, "0"))
     assert slowed.verdict == "regressed", slowed.reason
     throughput = slowed.compared[0]
     assert throughput.effect_ratio is not None
@@ -246,7 +247,7 @@ def test_a_starved_generator_is_invalid_not_equivalent(
     project: Path, boxes: Path, soon_warm: None
 ) -> None:
     with Generator() as generator, starved(generator):
-        (found,) = ask(project, (a_knob("uwsgi.env"), "PLANTED_RATIO=0"), generator=generator)
+        (found,) = ask(project, (a_knob("uwsgi.planted-ratio"), "0"), generator=generator)
     assert found.verdict == "invalid"
     assert "generator" in found.reason
     assert is_gone(boxes)

@@ -294,16 +294,33 @@ def test_a_baseline_that_answers_wrongly_is_an_error_with_the_route(lab: Lab) ->
 def test_answers_that_differ_end_it_before_any_block(
     lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def other(*_: Any, **__: Any) -> Comparison:
-        return Comparison(compared=2, differences=("home: status 500, not 200",))
+    def other(_: Workbench, arms: Any, **__: Any) -> Comparison:
+        if kind == "try" and arms[Arm.TREATMENT].variant == ORIGIN:
+            return Comparison(compared=2)  # two boots of the baseline say the same
+        return Comparison(compared=2, differences=(("home", "status 500, not 200"),))
+
+    kind = "try"
 
     monkeypatch.setattr("labcoat.lab.experiment.compare_answers", other)
     (experiment,), (decision,) = lab.ask(question())
     assert decision.verdict is Verdict.REGRESSED
     assert decision.reason == "the treatment answers differently: home: status 500, not 200"
     assert experiment.gathered.blocks == []
+    kind = "aa"
     _, (same,) = lab.ask(question(ORIGIN, kind="aa"))
     assert same.verdict is Verdict.INVALID
+
+
+def test_a_stack_whose_boots_never_agree_cannot_be_compared(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(*_: Any, **__: Any) -> Comparison:
+        return Comparison(compared=2, differences=(("home", "status 500, not 200"),))
+
+    monkeypatch.setattr("labcoat.lab.experiment.compare_answers", never)
+    _, (decision,) = lab.ask(question())
+    assert decision.verdict is Verdict.INVALID
+    assert "two boots of the same stack answer differently: home" in decision.reason
 
 
 def test_equal_arms_behind_a_slow_generator_are_not_called_equal(lab: Lab) -> None:
@@ -625,3 +642,39 @@ def test_an_interrupted_warm_up_ends_the_other_arms_between_two_loads_as_well(
     with pytest.raises(KeyboardInterrupt):
         warm_up_both(lab.bench, arms)
     assert heard == [True, True]
+
+
+def test_what_two_boots_of_the_baseline_answer_differently_is_no_doing_of_the_knob(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A route that tells when its process began: other in each boot, the same within one."""
+    known: list[tuple[str, ...]] = []
+
+    def by_boot(_: Workbench, arms: Any, *, unstable: Any, **__: Any) -> Comparison:
+        known.append((arms[Arm.TREATMENT].variant.name, *unstable))
+        differences = () if "home" in unstable else (("home", "another body"),)
+        return Comparison(compared=2, differences=differences)
+
+    monkeypatch.setattr("labcoat.lab.experiment.compare_answers", by_boot)
+    (experiment,), (decision,) = lab.ask(question())
+    assert decision.verdict is Verdict.IMPROVED
+    assert known[:3] == [(FASTER.name,), ("origin",), (FASTER.name, "home")]
+    assert list(experiment.unstable) == ["home"]
+    assert len(known) == 2 + decision.n  # one epoch was lost to the second baseline
+    assert lab.stack.standing == {}
+
+
+def test_what_only_the_treatment_answers_differently_stays_its_doing(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(_: Workbench, arms: Any, **__: Any) -> Comparison:
+        is_control = arms[Arm.TREATMENT].variant == ORIGIN
+        home = (("home", "another body"),)
+        return Comparison(
+            compared=2, differences=home if is_control else (*home, ("buy", "status 500, not 200"))
+        )
+
+    monkeypatch.setattr("labcoat.lab.experiment.compare_answers", broken)
+    _, (decision,) = lab.ask(question())
+    assert decision.verdict is Verdict.REGRESSED
+    assert decision.reason == "the treatment answers differently: buy: status 500, not 200"

@@ -81,19 +81,27 @@ class Said:
 class Comparison:
     """Both arms' answers held against each other.
 
-    ``differences``: route and what differs in the treatment's answer, one line each.
+    ``differences``: route, and what differs in the treatment's answer.
     ``unstable``: routes whose answers are not twice the same on one arm.
     """
 
     compared: int
-    differences: tuple[str, ...] = ()
+    differences: tuple[tuple[str, str], ...] = ()
     unstable: tuple[str, ...] = ()
 
 
 def compare_answers(
-    bench: Workbench, arms: Mapping[Arm, Standing], *, seed: int, each: int = FEW
+    bench: Workbench,
+    arms: Mapping[Arm, Standing],
+    *,
+    seed: int,
+    each: int = FEW,
+    unstable: Collection[str] = (),
 ) -> Comparison:
-    """Ask both arms the same, ``each`` times per route, and tell what differs."""
+    """Ask both arms the same, ``each`` times per route, and tell what differs.
+
+    ``unstable``: routes that are known to differ between two boots of one stack.
+    """
     workload = bench.study.workload
     evenly = replace(workload, requests=tuple(replace(r, weight=1.0) for r in workload.requests))
     count = min(MANY, each * len(workload.requests))
@@ -104,22 +112,33 @@ def compare_answers(
         rounds.append(
             {arm: ask_all(arms[arm], asked, workload, timeout_s=timeout_s) for arm in Arm}
         )
-        found = judge_answers(asked, *rounds)
+        found = judge_answers(asked, *rounds, known=unstable)
         if not found.differences or len(rounds) == ROUNDS:
             return found
 
 
-def judge_answers(asked: Sequence[Spoken], *rounds: Mapping[Arm, Sequence[Said]]) -> Comparison:
-    """What differs between the arms in every round and is said in all of them. Pure."""
+def judge_answers(
+    asked: Sequence[Spoken],
+    *rounds: Mapping[Arm, Sequence[Said]],
+    known: Collection[str] = (),
+) -> Comparison:
+    """What differs between the arms in every round and is said in all of them. Pure.
+
+    ``known``: routes that are unstable whatever these rounds say.
+    """
     differences: dict[str, str] = {}
     unstable: dict[str, None] = {}
     for index, request in enumerate(asked):
         said = {arm: [each[arm][index] for each in rounds] for arm in Arm}
-        is_unstable = any(len({each.digest for each in heard}) > 1 for heard in said.values())
+        is_known = request.route in known
+        is_unstable = is_known or any(
+            len({each.digest for each in heard}) > 1 for heard in said.values()
+        )
         unstable_headers = {
             name
             for name in HEADERS
-            if any(len({each.header(name) for each in heard}) > 1 for heard in said.values())
+            if is_known
+            or any(len({each.header(name) for each in heard}) > 1 for heard in said.values())
         }
         if is_unstable or unstable_headers:
             unstable[request.route] = None
@@ -128,10 +147,10 @@ def judge_answers(asked: Sequence[Spoken], *rounds: Mapping[Arm, Sequence[Said]]
             for ours, theirs in zip(said[Arm.TREATMENT], said[Arm.BASELINE], strict=True)
         ]
         if all(what):
-            differences.setdefault(request.route, f"{request.route}: {what[0]}")
+            differences.setdefault(request.route, what[0] or "")
     return Comparison(
         compared=len(asked),
-        differences=tuple(differences.values()),
+        differences=tuple(differences.items()),
         unstable=tuple(unstable),
     )
 

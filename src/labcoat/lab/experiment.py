@@ -7,9 +7,10 @@ judged, so that an experiment goes on where it was interrupted.
 
 from __future__ import annotations
 
+import json
 import random
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -182,10 +183,13 @@ def measure_epoch(bench: Workbench, rig: Rig, experiment: Experiment) -> None:
             ask_each(bench, arms[Arm.BASELINE])
         warmed = warm_up_both(bench, tuple(arms.values()))
         experiment.unsteady += sum(not warm.is_steady for warm in warmed)
-        compared = compare_answers(bench, arms, seed=epoch.blocks[0].seed)
+        compared = compare_answers(
+            bench, arms, seed=epoch.blocks[0].seed, unstable=experiment.unstable
+        )
         experiment.restart_s.append(time.monotonic() - started)
-        _weigh(experiment, compared)
-        if experiment.ended is None:
+        by_boot = _differ_by_boot(bench, rig, experiment, compared, arms, epoch)
+        _weigh(experiment, compared, by_boot)
+        if experiment.ended is None and not by_boot:
             _compare(bench, experiment, arms, epoch, blocks)
             _keep(bench, experiment, arms, epoch)
     except StackError as error:
@@ -217,9 +221,9 @@ def out_of_budget(experiment: Experiment, decision: Decision, budget_s: float) -
 
 def _seed(seed: int, question: Question, before: int) -> int:
     """A seed of its own for each question, and each time that it is asked anew."""
-    return random.Random(
-        f"{seed}/{question.kind}/{question.baseline.name}/{question.treatment.name}/{before}"
-    ).getrandbits(31)
+    asked = json.dumps(question.document(), sort_keys=True)
+    arms = f"{question.baseline.name}/{question.treatment.name}"
+    return random.Random(f"{seed}/{question.kind}/{arms}/{asked}/{before}").getrandbits(31)
 
 
 def _next(experiment: Experiment) -> tuple[PlannedEpoch, list[PlannedBlock]]:
@@ -343,22 +347,64 @@ def _counts(voids: list[VoidBlock]) -> str:
     return f"{treatment} on the treatment, {len(voids) - treatment} on the baseline"
 
 
-def _weigh(experiment: Experiment, compared: Comparison) -> None:
-    """Take in what the arms' answers say of each other."""
+def _differ_by_boot(
+    bench: Workbench,
+    rig: Rig,
+    experiment: Experiment,
+    compared: Comparison,
+    arms: dict[Arm, Standing],
+    epoch: PlannedEpoch,
+) -> tuple[str, ...]:
+    """Of the routes that differ, those that two boots of the baseline answer differently too.
+
+    What a process draws once in its life (a start time, the order of a set) is no doing of the
+    knob. Where there are such, the epoch is lost: the treatment's place was needed.
+    """
+    if not compared.differences or experiment.question.change is None:
+        return ()
+    treatment = arms.pop(Arm.TREATMENT)
+    bench.generator.forget(treatment.target)
+    rig.stop(treatment)
+    arms[Arm.TREATMENT] = boot(
+        bench,
+        rig,
+        treatment.arm,
+        experiment.question.baseline,
+        own_database=experiment.question.own_databases,
+    )
+    control = compare_answers(bench, arms, seed=epoch.blocks[0].seed, unstable=experiment.unstable)
+    both = {route for route, _ in control.differences}
+    return tuple(route for route, _ in compared.differences if route in both)
+
+
+def _weigh(experiment: Experiment, compared: Comparison, by_boot: Collection[str] = ()) -> None:
+    """Take in what the arms' answers say of each other.
+
+    ``by_boot``: routes that two boots of the baseline answer differently, which is nobody's
+    doing; but what remains of a route that is known for it (its status, its rough size) must
+    be the same, or nothing can be compared here.
+    """
+    is_aa = experiment.question.change is None
+    known = [route for route in by_boot if route in experiment.unstable]
+    differences = [
+        (route, what)
+        for route, what in compared.differences
+        if route not in by_boot or route in known
+    ]
     experiment.compared += compared.compared
-    experiment.unstable |= dict.fromkeys(compared.unstable)
-    if not compared.differences:
+    experiment.unstable |= dict.fromkeys((*compared.unstable, *by_boot))
+    if not differences:
         return
-    more = len(compared.differences) - 1
-    what = compared.differences[0] + (
+    more = len(differences) - 1
+    what = ": ".join(differences[0]) + (
         f" (and {more} more route{'' if more == 1 else 's'})" if more else ""
     )
-    is_aa = experiment.question.change is None
+    is_nobodys = is_aa or all(route in known for route, _ in differences)
     experiment.ended = Decision(
-        verdict=Verdict.INVALID if is_aa else Verdict.REGRESSED,
+        verdict=Verdict.INVALID if is_nobodys else Verdict.REGRESSED,
         reason=(
             f"two boots of the same stack answer differently: {what}"
-            if is_aa
+            if is_nobodys
             else f"the treatment answers differently: {what}"
         ),
         n=len(experiment.gathered.blocks),

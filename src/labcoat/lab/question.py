@@ -22,7 +22,7 @@ class Rule:
     """How an experiment decides: see ``stats.decide``.
 
     ``margin``: the smallest effect worth having, a ratio. ``screening``: NOT_BETTER is an
-    answer. ``least_chance``: below this predicted chance it is given up.
+    answer.
     """
 
     objective: Metric

@@ -44,7 +44,7 @@ def tell(
     question = experiment.question
     change = question.change
     readings = _readings(experiment)
-    decision = _guarded(decision, guards)
+    decision = guarded(decision, guards)
     sample = experiment.sample(question.rule.objective.name)
     spread = None if sample is None or sample.log_ratios.size < 2 else sample.log_ratios.std(ddof=1)
     fast = next(
@@ -171,7 +171,8 @@ def _guardrail(guard: GuardAnswer) -> Guarded:
     )
 
 
-def _guarded(decision: Decision, guards: Sequence[GuardAnswer]) -> Decision:
+def guarded(decision: Decision, guards: Sequence[GuardAnswer]) -> Decision:
+    """The decision where a broken guardrail makes an improvement a regression."""
     broken = [each for each in guards if each.answer == BROKEN]
     if decision.verdict is not Verdict.IMPROVED or not broken:
         return decision

@@ -16,7 +16,7 @@ from labcoat.journal import Journal
 from labcoat.knobs import parse_level
 from labcoat.lab.arms import ask_each, boot, warm_up
 from labcoat.lab.events import Listener, PhaseFinished, PhaseStarted
-from labcoat.lab.experiment import Experiment, begin
+from labcoat.lab.experiment import Experiment, begin, settle
 from labcoat.lab.guard import (
     LATENCIES,
     GuardAnswer,
@@ -29,7 +29,7 @@ from labcoat.lab.history import read_history, same_studies
 from labcoat.lab.origin import origin_digest
 from labcoat.lab.question import Question, Rhythm, Rule
 from labcoat.lab.race import race
-from labcoat.lab.told import Context, tell
+from labcoat.lab.told import Context, guarded, tell
 from labcoat.lab.workbench import Workbench, measure_slice
 from labcoat.load.base import LoadGenerator
 from labcoat.model.domain import spelled
@@ -132,6 +132,9 @@ def try_levels(
         ):
             left_s = asked.budget_s - (time.monotonic() - started)
             guards = _guards(bench, rig, experiment, decision, facts, budget_s=left_s)
+            final = guarded(decision, guards)
+            if final.verdict is not decision.verdict:
+                settle(bench, experiment, final)  # supersedes what the objective alone said
             level, is_said = _present(rig, treatment.knob)
             context = Context(
                 origin_level=level,
@@ -140,7 +143,7 @@ def try_levels(
                 online=_is_online(journal, record.id, experiment),
                 knob=treatment.knob,
             )
-            findings.append(tell(experiment, decision, guards, context))
+            findings.append(tell(experiment, final, guards, context))
     return _journaled(journal, study, record.id, findings, at=at, started=started)
 
 

@@ -64,17 +64,27 @@ TOKENS = [replace(HOME, digest=each) for each in "1234"]
     ("baseline", "treatment", "differences", "unstable"),
     [
         ([HOME, HOME], [HOME, HOME], (), ()),
-        ([HOME, HOME], [replace(HOME, status=500)] * 2, ("home: status 500, not 200",), ()),
-        ([HOME, HOME], [Said(status=0)] * 2, ("home: no answer, not status 200",), ("",)),
+        ([HOME, HOME], [replace(HOME, status=500)] * 2, (("home", "status 500, not 200"),), ()),
+        ([HOME, HOME], [Said(status=0)] * 2, (("home", "no answer, not status 200"),), ("",)),
         (
             [HOME, HOME],
             [replace(HOME, headers=())] * 2,
-            ("home: content-type None, not 'text/html'",),
+            (("home", "content-type None, not 'text/html'"),),
             (),
         ),
-        ([HOME, HOME], [replace(HOME, cookies=())] * 2, ("home: cookies none, not session",), ()),
-        ([replace(HOME, cookies=())] * 2, [HOME, HOME], ("home: cookies session, not none",), ()),
-        ([HOME, HOME], [OTHER, OTHER], ("home: another body (900 bytes, not 1000)",), ()),
+        (
+            [HOME, HOME],
+            [replace(HOME, cookies=())] * 2,
+            (("home", "cookies none, not session"),),
+            (),
+        ),
+        (
+            [replace(HOME, cookies=())] * 2,
+            [HOME, HOME],
+            (("home", "cookies session, not none"),),
+            (),
+        ),
+        ([HOME, HOME], [OTHER, OTHER], (("home", "another body (900 bytes, not 1000)"),), ()),
         # Only what differs both times is a difference: the second time it may have been warm.
         ([HOME, HOME], [replace(HOME, status=500), HOME], (), ()),
         ([HOME, HOME], [OTHER, HOME], (), ("home",)),
@@ -86,20 +96,20 @@ TOKENS = [replace(HOME, digest=each) for each in "1234"]
         (
             TOKENS[:2],
             [replace(each, status=404) for each in TOKENS[2:]],
-            ("home: status 404, not 200",),
+            (("home", "status 404, not 200"),),
             ("home",),
         ),
         (TOKENS[:2], [replace(each, size=2000) for each in TOKENS[2:]], (), ("home",)),
         (
             TOKENS[:2],
             [replace(each, size=2001) for each in TOKENS[2:]],
-            ("home: a body of 2001 bytes, not 1000",),
+            (("home", "a body of 2001 bytes, not 1000"),),
             ("home",),
         ),
         (
             TOKENS[:2],
             [replace(each, size=499) for each in TOKENS[2:]],
-            ("home: a body of 499 bytes, not 1000",),
+            (("home", "a body of 499 bytes, not 1000"),),
             ("home",),
         ),
         # The id of a new row in a redirect is nobody's fault, the same redirect twice is.
@@ -112,7 +122,7 @@ TOKENS = [replace(HOME, digest=each) for each in "1234"]
         (
             [location("/order/1")] * 2,
             [location("/login")] * 2,
-            ("home: location '/login', not '/order/1'",),
+            (("home", "location '/login', not '/order/1'"),),
             (),
         ),
     ],
@@ -120,7 +130,7 @@ TOKENS = [replace(HOME, digest=each) for each in "1234"]
 def test_what_differs_between_two_arms(
     baseline: Sequence[Said],
     treatment: Sequence[Said],
-    differences: tuple[str, ...],
+    differences: tuple[tuple[str, str], ...],
     unstable: tuple[str, ...],
 ) -> None:
     unstable = tuple(route for route in unstable if route)
@@ -137,7 +147,7 @@ def test_a_route_is_told_of_once() -> None:
         {Arm.BASELINE: [HOME] * 3, Arm.TREATMENT: [bad] * 3},
     )
     assert found.compared == 3
-    assert found.differences == ("home: status 500, not 200", "buy: status 500, not 200")
+    assert found.differences == (("home", "status 500, not 200"), ("buy", "status 500, not 200"))
 
 
 def answer(
@@ -261,7 +271,7 @@ def counted(received: Received, numbers: list[int]) -> Reply:
             6,
             Comparison(
                 compared=2,
-                differences=("home: status 500, not 200", "buy: status 500, not 200"),
+                differences=(("home", "status 500, not 200"), ("buy", "status 500, not 200")),
             ),
         ),
     ],
