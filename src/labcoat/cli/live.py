@@ -159,7 +159,12 @@ def _blocks(number: int) -> str:
 def label(question: Question) -> str:
     """A question in few words."""
     change = question.change
-    what = "A/A" if change is None else f"{change[0]}={spelled(change[1])}"
+    if change is None:
+        what = "A/A"
+    elif change[1] is None:
+        what = f"without {change[0]}"
+    else:
+        what = f"{change[0]}={spelled(change[1])}"
     return f"{what}, {question.rule.objective.title}" if question.kind == "guard" else what
 
 

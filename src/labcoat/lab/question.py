@@ -86,12 +86,15 @@ class Question:
         )
 
     @property
-    def change(self) -> tuple[str, Level] | None:
-        """The knob that differs, and its level in the treatment; None in an A/A."""
-        before = dict(self.baseline.assignment)
-        for knob, level in self.treatment.assignment:
-            if before.get(knob) != level:
-                return knob, level
+    def change(self) -> tuple[str, Level | None] | None:
+        """The knob that differs, and its level in the treatment; None in an A/A.
+
+        The level is None where the treatment leaves the knob as the user has it.
+        """
+        before, after = dict(self.baseline.assignment), dict(self.treatment.assignment)
+        for knob in sorted(before.keys() | after.keys()):
+            if before.get(knob) != after.get(knob):
+                return knob, after.get(knob)
         return None
 
     @property

@@ -82,6 +82,13 @@ def test_a_document_names_what_it_holds() -> None:
             replace(question(), baseline=Variant.of({"uwsgi.processes": 1})),
             ("uwsgi.processes", 2),
         ),
+        (
+            replace(
+                question({"uwsgi.processes": 2}),
+                baseline=Variant.of({"uwsgi.processes": 2, "nginx.gzip": True}),
+            ),
+            ("nginx.gzip", None),
+        ),
     ],
 )
 def test_the_change_is_the_knob_that_differs(asked: Question, change: Any) -> None:
