@@ -22,6 +22,7 @@ from typing import Any
 
 import pytest
 
+from labcoat.errors import JournalError
 from labcoat.host.local import LocalHost
 from labcoat.journal import Journal
 from labcoat.knobs import find
@@ -207,8 +208,8 @@ def test_a_truncating_setting_is_a_regression_however_fast(
 @pytest.mark.parametrize(
     ("name", "level", "words"),
     [
-        ("uwsgi.plugin", "no_such_thing", "no_such_thing"),
-        ("nginx.worker_shutdown_timeout", "sideways", "sideways"),
+        ("uwsgi.need-plugin", "no_such_thing", "no_such_thing"),
+        ("nginx.worker_shutdown_timeout", "sideways", "worker_shutdown_timeout"),
     ],
 )
 def test_a_level_that_cannot_start_is_invalid_with_its_words(
@@ -267,15 +268,15 @@ def started(project: Path, *words: str) -> subprocess.Popen[str]:
 
 
 def trials_in(project: Path) -> int:
-    path = project / ".labcoat" / "journal.db"
-    if not path.exists():
+    try:
+        with Journal.open(project / ".labcoat" / "journal.db", read_only=True) as journal:
+            return sum(
+                len(journal.trials(experiment.id))
+                for study in journal.studies()
+                for experiment in journal.experiments(study.id)
+            )
+    except JournalError:  # not made yet, or half made
         return 0
-    with Journal.open(path, read_only=True) as journal:
-        return sum(
-            len(journal.trials(experiment.id))
-            for study in journal.studies()
-            for experiment in journal.experiments(study.id)
-        )
 
 
 def test_interrupted_and_killed_the_command_goes_on(project: Path, boxes: Path) -> None:

@@ -330,8 +330,8 @@ def _judge_voids(experiment: Experiment) -> Decision | None:
     if not is_aa and only_errors and treatment_more[-1] >= needed:
         return Decision(
             verdict=Verdict.REGRESSED,
-            reason=f"guardrail: the treatment answers wrongly where the baseline does not"
-            f" ({_counts(voids)}; last: {last})",
+            reason="guardrail: the treatment answers wrongly, or not at all, where the baseline"
+            f" does not ({_counts(voids)}; last: {last})",
             n=good,
         )
     return Decision(

@@ -57,7 +57,10 @@ class MeasuredBlock:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VoidBlock:
-    """A block that does not count: on which arm's slice it ended, and why."""
+    """A block that does not count: on which arm's slice it ended, and why.
+
+    ``errors``: the faults of that slice.
+    """
 
     index: int
     arm: Arm
@@ -111,7 +114,7 @@ def measure_block(
         reason = void_reason(reading)
         if reason is not None:
             bench.journal.record_void(drawn.id, reason)
-            return VoidBlock(index=block.index, arm=each.arm, reason=reason, errors=reading.errors)
+            return VoidBlock(index=block.index, arm=each.arm, reason=reason, errors=reading.faults)
         told(position, reading)
         slices.append((each.arm, reading))
     took_s = time.monotonic() - started

@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 from labcoat.journal import Journal
 from labcoat.lab.pairing import MeasuredBlock, VoidBlock
 from labcoat.lab.validity import void_reason
-from labcoat.lab.workbench import ERRORS, Reading
-from labcoat.model.experiment import Arm
+from labcoat.lab.workbench import Reading
 from labcoat.model.journal import BlockRecord, TrialRecord
 
 INTERRUPTED = "interrupted"
@@ -84,10 +83,12 @@ def _measured(journal: Journal, block: BlockRecord, trials: list[TrialRecord]) -
 
 
 def _void(journal: Journal, block: BlockRecord, last: TrialRecord) -> VoidBlock:
-    records = journal.measurement(last.id).records
-    errors = int(sum((records.outcome == each).sum() for each in ERRORS))
-    arm: Arm = last.trial.arm
-    return VoidBlock(index=block.index, arm=arm, reason=block.void or "", errors=errors)
+    return VoidBlock(
+        index=block.index,
+        arm=last.trial.arm,
+        reason=block.void or "",
+        errors=_reading(journal, last).faults,
+    )
 
 
 def _reading(journal: Journal, record: TrialRecord) -> Reading:

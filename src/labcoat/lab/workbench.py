@@ -82,6 +82,11 @@ class Reading:
         )
 
     @property
+    def faults(self) -> int:
+        """Errors; one where nothing at all was answered, which is no better."""
+        return self.errors or int(self.summary.throughput_per_s == 0)
+
+    @property
     def wall_s(self) -> float:
         """Seconds between the two readings of the host."""
         return (self.usage.host_after.at_ns - self.usage.host_before.at_ns) / 1e9
