@@ -12,6 +12,7 @@ import ctypes
 import os
 import struct
 
+NICEST = -20
 SLICE_NS = 100_000
 """The least slice that Linux' EEVDF scheduler grants: short slices come sooner."""
 
@@ -21,22 +22,19 @@ _ATTRIBUTES = struct.Struct("=IIQiIQQQII")
 
 
 def take_precedence() -> str:
-    """Real-time priority where that is allowed, else short slices; which of them.
+    """Ask for short slices, and for the greatest weight where that is allowed; what was given.
 
-    An ordinary user may ask for short slices only, and kernels before 6.12 ignore it.
+    An ordinary user may ask for short slices only, and kernels before 6.12 ignore it. Not
+    real time: the kernel takes that away for a twentieth of each second from whoever keeps a
+    core busy, which a generator at its limit does, and stalls it for 50 ms at a time.
     Source: sched(7), sched_setattr(2).
     """
-    try:
-        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
-    except OSError:
-        return "short slices" if _ask_for_short_slices() else "none"
-    return "real time"
-
-
-def _ask_for_short_slices() -> bool:
     number = _SCHED_SETATTR.get(os.uname().machine)
     if number is None:
-        return False
-    asked = _ATTRIBUTES.pack(_ATTRIBUTES.size, os.SCHED_OTHER, 0, 0, 0, SLICE_NS, 0, 0, 0, 0)
-    done: int = ctypes.CDLL(None, use_errno=True).syscall(number, 0, asked, 0)
-    return done == 0
+        return "nothing"
+    for nice, given in ((NICEST, "weight and short slices"), (0, "short slices")):
+        asked = _ATTRIBUTES.pack(_ATTRIBUTES.size, os.SCHED_OTHER, 0, nice, 0, SLICE_NS, 0, 0, 0, 0)
+        done: int = ctypes.CDLL(None, use_errno=True).syscall(number, 0, asked, 0)
+        if done == 0:
+            return given
+    return "nothing"
