@@ -16,7 +16,7 @@ from labcoat.lab.noise import noise_of
 from labcoat.lab.pace import Pace
 from labcoat.lab.phases import OPEN_SHARE
 from labcoat.lab.workbench import ERRORS, Reading
-from labcoat.load.honesty import HonestyCheck
+from labcoat.load.honesty import HEADROOM, HonestyCheck
 from labcoat.model.baseline import (
     SCHEMA,
     Baseline,
@@ -41,7 +41,6 @@ from labcoat.stats.interval import mean_interval
 from labcoat.stats.scalability import ScalabilityFit, fit_scalability
 
 BUDGETS_S = (300.0, 600.0, 1200.0, 3600.0)
-HEADROOM = 3.0
 BUSY_RATIO = 0.10
 
 

@@ -19,13 +19,12 @@ from labcoat.lab.experiment import (
     tell_decision,
 )
 from labcoat.lab.workbench import Workbench
+from labcoat.load.honesty import HEADROOM
 from labcoat.model.stats import Decision, Verdict
 from labcoat.stack.rig import Rig
 
 NEEDS_HEADROOM = frozenset({Verdict.EQUIVALENT, Verdict.NOT_BETTER})
 """Verdicts that two arms would also get from a generator that is the limit of both."""
-
-HEADROOM = 3.0
 
 
 def race(
