@@ -13,8 +13,9 @@ import gzip
 import hashlib
 import re
 import zlib
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from random import Random
 from urllib.parse import urlsplit
 
 from labcoat.lab.spoken import Spoken, spoken
@@ -27,7 +28,9 @@ from labcoat.stack.standing import Standing
 HEADERS = ("cache-control", "content-type", "location")
 """Headers that mean something to who asked. How a body is packed is not among them."""
 
-FEW, MANY = 1, 60
+MANY = 60
+"""Routes asked at most; of a longer mix these many are drawn."""
+
 ROUNDS = 6
 """Answers drawn from only two would differ by chance in one of 2048 comparisons."""
 
@@ -95,17 +98,14 @@ def compare_answers(
     arms: Mapping[Arm, Standing],
     *,
     seed: int,
-    each: int = FEW,
     unstable: Collection[str] = (),
 ) -> Comparison:
-    """Ask both arms the same, ``each`` times per route, and tell what differs.
+    """Ask both arms the same, each route once, and tell what differs.
 
     ``unstable``: routes that are known to differ between two boots of one stack.
     """
     workload = bench.study.workload
-    evenly = replace(workload, requests=tuple(replace(r, weight=1.0) for r in workload.requests))
-    count = min(MANY, each * len(workload.requests))
-    asked = tuple(spoken(evenly, seed=seed, count=count))
+    asked = tuple(each_route(workload, seed=seed))
     timeout_s = bench.study.request_timeout_s
     rounds: list[Mapping[Arm, Sequence[Said]]] = []
     while True:
@@ -115,6 +115,16 @@ def compare_answers(
         found = judge_answers(asked, *rounds, known=unstable)
         if not found.differences or len(rounds) == ROUNDS:
             return found
+
+
+def each_route(workload: Workload, *, seed: int) -> Iterator[Spoken]:
+    """One request of each route in the order of the mix; of more than ``MANY`` a sample."""
+    routes = workload.requests
+    if len(routes) > MANY:
+        drawn = Random(seed).sample(range(len(routes)), MANY)
+        routes = tuple(routes[index] for index in sorted(drawn))
+    for route in routes:
+        yield from spoken(replace(workload, requests=(route,)), seed=seed, count=1)
 
 
 def judge_answers(

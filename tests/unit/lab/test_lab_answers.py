@@ -11,10 +11,12 @@ from urllib.parse import urlsplit
 import pytest
 
 from labcoat.lab.answers import (
+    MANY,
     Comparison,
     Said,
     ask_all,
     compare_answers,
+    each_route,
     judge_answers,
     said_of,
     unpacked,
@@ -241,6 +243,19 @@ def test_an_arm_is_asked_as_one_user_who_keeps_its_cookies() -> None:
     assert said[0].cookies == ("sid",)
     redirects = [one for one in said[1:] if one.status == 303]
     assert {one.headers for one in redirects} == {(("location", "/thanks"),)}
+
+
+def test_each_route_is_asked_once_whatever_its_weight_and_the_seed() -> None:
+    mix = replace(MIX, requests=(replace(MIX.requests[0], weight=1000.0), MIX.requests[1]))
+    for seed in range(20):
+        assert [one.route for one in each_route(mix, seed=seed)] == ["page", "buy"]
+
+
+def test_of_a_very_long_mix_a_sample_is_asked_each_once() -> None:
+    routes = tuple(RequestTemplate(path=f"/{index}", name=f"r{index}") for index in range(200))
+    asked = [one.route for one in each_route(replace(MIX, requests=routes), seed=3)]
+    assert len(set(asked)) == len(asked) == MANY
+    assert asked == [one.route for one in each_route(replace(MIX, requests=routes), seed=3)]
 
 
 def test_a_workload_without_cookies_sends_none() -> None:
