@@ -18,8 +18,8 @@ from pathlib import Path
 from ground import say
 
 from labcoat.journal import Journal
-from labcoat.lab.findings import merged_latency
-from labcoat.lab.workbench import Reading
+from labcoat.lab.baseline.findings import merged_latency
+from labcoat.lab.trial.workbench import Reading
 from labcoat.testing.journal import a_measurement, a_study, a_trial, a_usage
 
 SLICES = 600

@@ -25,8 +25,8 @@ from labcoat.cli.door import answer
 from labcoat.cli.exit_codes import ExitCode
 from labcoat.cli.rows import COMMANDS
 from labcoat.knobs import KNOBS
-from labcoat.lab import study_form
-from labcoat.lab.study_mistakes import PLACES, forms_in
+from labcoat.lab.study import study_form
+from labcoat.lab.study.study_mistakes import PLACES, forms_in
 from labcoat.model.domain import spelled
 from labcoat.model.knob import MILD, Knob, Safety
 from labcoat.model.metric import METRICS

@@ -37,12 +37,12 @@ from typing import Any
 from labcoat.host.local import LocalHost
 from labcoat.host.sandbox import Sandbox
 from labcoat.journal import Journal
-from labcoat.lab.experiment import Experiment, begin
-from labcoat.lab.history import History, read_history
-from labcoat.lab.question import Question, Rhythm, Rule
-from labcoat.lab.race import race
-from labcoat.lab.study_file import read_study
-from labcoat.lab.workbench import Workbench
+from labcoat.lab.experiment.experiment import Experiment, begin
+from labcoat.lab.experiment.history import History, read_history
+from labcoat.lab.experiment.race import race
+from labcoat.lab.study.study_file import read_study
+from labcoat.lab.trial.question import Question, Rhythm, Rule
+from labcoat.lab.trial.workbench import Workbench
 from labcoat.load import Generator
 from labcoat.model.load import ClosedLoop
 from labcoat.model.metric import CPU_PER_REQUEST, THROUGHPUT

@@ -12,7 +12,7 @@ import pytest
 from labcoat.errors import PreflightError
 from labcoat.host import readings
 from labcoat.host.spin import probe
-from labcoat.lab.preflight import examine
+from labcoat.lab.preflight.preflight import examine
 
 
 def doctor(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:

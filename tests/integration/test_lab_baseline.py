@@ -16,10 +16,10 @@ import pytest
 
 from labcoat.host.local import LocalHost
 from labcoat.journal import Journal
-from labcoat.lab.baseline import measure_baseline
-from labcoat.lab.events import Event, PhaseFinished
-from labcoat.lab.pace import Pace
-from labcoat.lab.study_file import read_study
+from labcoat.lab.baseline.baseline import measure_baseline
+from labcoat.lab.baseline.pace import Pace
+from labcoat.lab.study.study_file import read_study
+from labcoat.lab.trial.events import Event, PhaseFinished
 from labcoat.load import Generator
 from labcoat.model.load import Window
 from labcoat.report.baseline import baseline_text

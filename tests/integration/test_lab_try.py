@@ -27,11 +27,11 @@ from labcoat.host.local import LocalHost
 from labcoat.journal import Journal
 from labcoat.knobs import find
 from labcoat.lab import experiment as experiment_module
-from labcoat.lab.arms import Warm
-from labcoat.lab.question import Rhythm
-from labcoat.lab.study_file import read_study
-from labcoat.lab.trying import Treatment, Try, try_levels
-from labcoat.lab.workbench import Workbench, measure_slice
+from labcoat.lab.experiment.trying import Treatment, Try, try_levels
+from labcoat.lab.study.study_file import read_study
+from labcoat.lab.trial.arms import Warm
+from labcoat.lab.trial.question import Rhythm
+from labcoat.lab.trial.workbench import Workbench, measure_slice
 from labcoat.load import Generator
 from labcoat.model.domain import Phrase
 from labcoat.model.finding import ExperimentFinding

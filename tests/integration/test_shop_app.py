@@ -26,7 +26,7 @@ from flask.testing import FlaskClient
 from labcoat.host.base import Launch
 from labcoat.host.local import LocalHost
 from labcoat.host.sandbox import Sandbox
-from labcoat.lab.study_file import read_study
+from labcoat.lab.study.study_file import read_study
 from labcoat.model.stack import Endpoint, Speaks
 from labcoat.model.workload import RequestTemplate
 

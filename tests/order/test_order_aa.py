@@ -11,8 +11,10 @@ import pytest
 
 from labcoat.errors import Died, PreflightError
 from labcoat.journal import Journal
-from labcoat.lab.aa import measure_aa
-from labcoat.lab.events import (
+from labcoat.lab.baseline.aa import measure_aa
+from labcoat.lab.baseline.pace import QUICK, Pace
+from labcoat.lab.baseline.phases import load_phase
+from labcoat.lab.trial.events import (
     BlockVoided,
     ComponentUp,
     Event,
@@ -20,10 +22,8 @@ from labcoat.lab.events import (
     SliceMeasured,
     WarmingUp,
 )
-from labcoat.lab.pace import QUICK, Pace
-from labcoat.lab.phases import load_phase
-from labcoat.lab.schedule import redraw, schedule
-from labcoat.lab.workbench import Workbench
+from labcoat.lab.trial.schedule import redraw, schedule
+from labcoat.lab.trial.workbench import Workbench
 from labcoat.model.experiment import Arm
 from labcoat.model.journal import BlockRecord, TrialRecord
 from labcoat.model.load import ClosedLoop, Target, Window

@@ -12,17 +12,17 @@ import pytest
 
 from labcoat.errors import NotReady, StackError
 from labcoat.journal import Journal
-from labcoat.lab.answers import Comparison
-from labcoat.lab.arms import Warm, warm_up_both
-from labcoat.lab.events import Asked, BlockJudged, Event, SliceMeasured
-from labcoat.lab.experiment import Experiment, begin
-from labcoat.lab.guard import baseline_rate, guard_latency, open_plan
-from labcoat.lab.history import History, read_history
-from labcoat.lab.question import Question, Rhythm, Rule
-from labcoat.lab.race import race
-from labcoat.lab.recorded import read_gathered
-from labcoat.lab.validity import void_reason
-from labcoat.lab.workbench import Reading, Workbench
+from labcoat.lab.experiment.answers import Comparison
+from labcoat.lab.experiment.experiment import Experiment, begin
+from labcoat.lab.experiment.guard import baseline_rate, guard_latency, open_plan
+from labcoat.lab.experiment.history import History, read_history
+from labcoat.lab.experiment.race import race
+from labcoat.lab.experiment.recorded import read_gathered
+from labcoat.lab.trial.arms import Warm, warm_up_both
+from labcoat.lab.trial.events import Asked, BlockJudged, Event, SliceMeasured
+from labcoat.lab.trial.question import Question, Rhythm, Rule
+from labcoat.lab.trial.validity import void_reason
+from labcoat.lab.trial.workbench import Reading, Workbench
 from labcoat.model.experiment import Arm
 from labcoat.model.load import ClosedLoop, Target, Window
 from labcoat.model.metric import LATENCY_P99, THROUGHPUT
@@ -145,7 +145,7 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
         return Comparison(compared=2)
 
     # A simulated stack has no endpoint that could be asked.
-    monkeypatch.setattr("labcoat.lab.experiment.compare_answers", same)
+    monkeypatch.setattr("labcoat.lab.experiment.experiment.compare_answers", same)
     with Journal.open(tmp_path / "journal.db") as journal:
         stack = LoggedStack(study=study, host=host, log=log)
         load = VariantLoad(
@@ -301,7 +301,7 @@ def test_answers_that_differ_end_it_before_any_block(
 
     kind = "try"
 
-    monkeypatch.setattr("labcoat.lab.experiment.compare_answers", other)
+    monkeypatch.setattr("labcoat.lab.experiment.experiment.compare_answers", other)
     (experiment,), (decision,) = lab.ask(question())
     assert decision.verdict is Verdict.REGRESSED
     assert decision.reason == "the treatment answers differently: home: status 500, not 200"
@@ -317,7 +317,7 @@ def test_a_stack_whose_boots_never_agree_cannot_be_compared(
     def never(*_: Any, **__: Any) -> Comparison:
         return Comparison(compared=2, differences=(("home", "status 500, not 200"),))
 
-    monkeypatch.setattr("labcoat.lab.experiment.compare_answers", never)
+    monkeypatch.setattr("labcoat.lab.experiment.experiment.compare_answers", never)
     _, (decision,) = lab.ask(question())
     assert decision.verdict is Verdict.INVALID
     assert "two boots of the same stack answer differently: home" in decision.reason
@@ -434,7 +434,7 @@ def test_a_crash_between_the_last_block_and_the_verdict_loses_no_verdict(
         raise Stop
 
     with monkeypatch.context() as crash:
-        crash.setattr("labcoat.lab.race.settle", die)
+        crash.setattr("labcoat.lab.experiment.race.settle", die)
         with pytest.raises(Stop):
             lab.ask(question())
     (record,) = lab.journal.experiments(lab.bench.study_id)
@@ -572,7 +572,8 @@ def test_a_treatment_that_dies_while_the_baseline_boots_is_to_blame(
 
     monkeypatch.setattr(LoggedStack, "boot", boot)
     monkeypatch.setattr(
-        "labcoat.lab.experiment.slots_of", lambda _: {Arm.TREATMENT: "a", Arm.BASELINE: "b"}
+        "labcoat.lab.experiment.experiment.slots_of",
+        lambda _: {Arm.TREATMENT: "a", Arm.BASELINE: "b"},
     )
     _, (decision,) = lab.ask(question())
     assert decision.verdict is Verdict.INVALID
@@ -593,7 +594,7 @@ def test_a_crash_between_the_last_slice_and_its_gate_makes_no_good_block(
 
     lab.load.before = spoil
     with monkeypatch.context() as crash:
-        crash.setattr("labcoat.lab.pairing.void_reason", gate)
+        crash.setattr("labcoat.lab.trial.pairing.void_reason", gate)
         with pytest.raises(Stop):
             lab.ask(question())
     again = begin(lab.bench, question(), History(), anew=False)
@@ -636,7 +637,7 @@ def test_an_interrupted_warm_up_ends_the_other_arms_between_two_loads_as_well(
             raise StackError("the load was ended")
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("labcoat.lab.arms.warm_up", warm)
+    monkeypatch.setattr("labcoat.lab.trial.arms.warm_up", warm)
     monkeypatch.setattr(VariantLoad, "another", lambda _: Other())
     arms = cast("tuple[Standing, Standing]", (object(), object()))
     with pytest.raises(KeyboardInterrupt):
@@ -655,7 +656,7 @@ def test_what_two_boots_of_the_baseline_answer_differently_is_no_doing_of_the_kn
         differences = () if "home" in unstable else (("home", "another body"),)
         return Comparison(compared=2, differences=differences)
 
-    monkeypatch.setattr("labcoat.lab.experiment.compare_answers", by_boot)
+    monkeypatch.setattr("labcoat.lab.experiment.experiment.compare_answers", by_boot)
     (experiment,), (decision,) = lab.ask(question())
     assert decision.verdict is Verdict.IMPROVED
     assert known[:3] == [(FASTER.name,), ("origin",), (FASTER.name, "home")]
@@ -674,7 +675,7 @@ def test_what_only_the_treatment_answers_differently_stays_its_doing(
             compared=2, differences=home if is_control else (*home, ("buy", "status 500, not 200"))
         )
 
-    monkeypatch.setattr("labcoat.lab.experiment.compare_answers", broken)
+    monkeypatch.setattr("labcoat.lab.experiment.experiment.compare_answers", broken)
     _, (decision,) = lab.ask(question())
     assert decision.verdict is Verdict.REGRESSED
     assert decision.reason == "the treatment answers differently: buy: status 500, not 200"

@@ -43,10 +43,10 @@ def command(
     from labcoat.cli.live import LiveView
     from labcoat.host.local import LocalHost
     from labcoat.journal import Journal
-    from labcoat.lab.baseline import measure_baseline
-    from labcoat.lab.findings import BUDGETS_S
-    from labcoat.lab.pace import FULL, QUICK
-    from labcoat.lab.phases import sweep_levels
+    from labcoat.lab.baseline.baseline import measure_baseline
+    from labcoat.lab.baseline.findings import BUDGETS_S
+    from labcoat.lab.baseline.pace import FULL, QUICK
+    from labcoat.lab.baseline.phases import sweep_levels
     from labcoat.load import Generator
     from labcoat.report.baseline import baseline_text
     from labcoat.report.findings import read_baseline

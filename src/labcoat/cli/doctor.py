@@ -14,7 +14,7 @@ from labcoat.cli.options import json_option, open_study, print_document, study_o
 
 if TYPE_CHECKING:
     from labcoat.host.readings import Readings
-    from labcoat.lab.preflight import Diagnosis, Severity
+    from labcoat.lab.preflight.preflight import Diagnosis, Severity
     from labcoat.model.study import Study
 
 SCHEMA = 1
@@ -33,8 +33,8 @@ def command(study_file: Path | None, *, as_json: bool) -> None:
     """
     from labcoat.host.local import LocalHost
     from labcoat.host.readings import take_readings
-    from labcoat.lab.preflight import examine
-    from labcoat.lab.programs import find_programs
+    from labcoat.lab.preflight.preflight import examine
+    from labcoat.lab.preflight.programs import find_programs
 
     study = _study(study_file)
     project = Path.cwd() if study is None else study.root
@@ -53,7 +53,7 @@ def command(study_file: Path | None, *, as_json: bool) -> None:
 
 def _study(study_file: Path | None) -> Study | None:
     """The study named, or the nearest; None where there is none: a machine needs no study."""
-    from labcoat.lab.study_file import find_study
+    from labcoat.lab.study.study_file import find_study
 
     if study_file is None:
         from labcoat.errors import UsageError

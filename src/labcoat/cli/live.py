@@ -19,7 +19,7 @@ from rich.markup import escape
 from rich.spinner import Spinner
 from rich.text import Text
 
-from labcoat.lab.events import (
+from labcoat.lab.trial.events import (
     Asked,
     BlockJudged,
     BlockVoided,
@@ -30,7 +30,7 @@ from labcoat.lab.events import (
     SliceMeasured,
     WarmingUp,
 )
-from labcoat.lab.question import Question
+from labcoat.lab.trial.question import Question
 from labcoat.model.domain import spelled
 from labcoat.model.stats import Decision, Verdict
 from labcoat.report.experiment import MARKS, VERDICTS

@@ -59,7 +59,7 @@ class Duration(click.ParamType[float]):
 
 def open_study(study_file: Path | None) -> Study:
     """The study that ``--study`` names, or the nearest one. Raises: UsageError."""
-    from labcoat.lab.study_file import find_study, read_study
+    from labcoat.lab.study.study_file import find_study, read_study
 
     return read_study(find_study(Path.cwd()) if study_file is None else study_file)
 

@@ -14,7 +14,7 @@ from labcoat.cli.options import Duration, json_option, open_study, print_documen
 from labcoat.errors import UsageError
 
 if TYPE_CHECKING:
-    from labcoat.lab.trying import Treatment
+    from labcoat.lab.experiment.trying import Treatment
     from labcoat.model.metric import Metric
     from labcoat.model.study import Study
 
@@ -96,8 +96,8 @@ def command(  # noqa: PLR0913 one argument per flag
     from labcoat.cli.live import LiveView
     from labcoat.host.local import LocalHost
     from labcoat.journal import Journal
-    from labcoat.lab.question import Rhythm
-    from labcoat.lab.trying import Try, try_levels
+    from labcoat.lab.experiment.trying import Try, try_levels
+    from labcoat.lab.trial.question import Rhythm
     from labcoat.load import Generator
     from labcoat.report.experiment import try_text
     from labcoat.report.findings import read_try
@@ -141,7 +141,7 @@ def command(  # noqa: PLR0913 one argument per flag
 def _treatments(questions: Sequence[str], *, is_aa: bool) -> tuple[Treatment, ...]:
     """The knobs and levels that the arguments name. Raises: UsageError."""
     from labcoat.knobs import find
-    from labcoat.lab.trying import Treatment
+    from labcoat.lab.experiment.trying import Treatment
 
     if is_aa and questions:
         raise UsageError(
@@ -186,7 +186,7 @@ def _metric(name: str) -> Metric:
 
 def _study(study_file: Path | None, workload_file: Path | None) -> Study:
     """The study, with another workload where one is named. Raises: UsageError."""
-    from labcoat.lab.study_file import read_workload
+    from labcoat.lab.study.study_file import read_workload
 
     study = open_study(study_file)
     if workload_file is None:

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import numpy as np
 
-from labcoat.lab.aa import AaOutcome
-from labcoat.lab.attribution import Account
-from labcoat.lab.blocks import UNSTOLEN
-from labcoat.lab.ceiling import CallCost, RouteCost
-from labcoat.lab.findings import Gathered
-from labcoat.lab.workbench import Reading
+from labcoat.lab.baseline.aa import AaOutcome
+from labcoat.lab.baseline.attribution import Account
+from labcoat.lab.baseline.ceiling import CallCost, RouteCost
+from labcoat.lab.baseline.findings import Gathered
+from labcoat.lab.trial.blocks import UNSTOLEN
+from labcoat.lab.trial.workbench import Reading
 from labcoat.load.honesty import Honesty, HonestyCheck
 from labcoat.load.summary import Latency, RouteSummary, Summary
 from labcoat.model.experiment import Arm, Usage

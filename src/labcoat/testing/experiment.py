@@ -10,12 +10,12 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from labcoat.lab.experiment import Experiment
-from labcoat.lab.guard import HELD, MARGIN, RHYTHM, GuardAnswer
-from labcoat.lab.history import History
-from labcoat.lab.pairing import MeasuredBlock, VoidBlock
-from labcoat.lab.question import Question, Rhythm, Rule
-from labcoat.lab.recorded import Gathered
+from labcoat.lab.experiment.experiment import Experiment
+from labcoat.lab.experiment.guard import HELD, MARGIN, RHYTHM, GuardAnswer
+from labcoat.lab.experiment.history import History
+from labcoat.lab.experiment.recorded import Gathered
+from labcoat.lab.trial.pairing import MeasuredBlock, VoidBlock
+from labcoat.lab.trial.question import Question, Rhythm, Rule
 from labcoat.model.experiment import Arm, Order
 from labcoat.model.journal import ExperimentRecord
 from labcoat.model.load import Arrivals, ClosedLoop, OpenLoop

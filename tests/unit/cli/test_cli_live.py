@@ -7,7 +7,7 @@ import math
 import pytest
 
 from labcoat.cli.live import LiveView, label, stake
-from labcoat.lab.events import (
+from labcoat.lab.trial.events import (
     Asked,
     BlockJudged,
     BlockVoided,
@@ -18,7 +18,7 @@ from labcoat.lab.events import (
     SliceMeasured,
     WarmingUp,
 )
-from labcoat.lab.question import Question, Rule
+from labcoat.lab.trial.question import Question, Rule
 from labcoat.model.metric import LATENCY_P99
 from labcoat.model.stats import Decision, Effect, Evidence, Verdict
 from labcoat.testing.experiment import question

@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.text import Text
 
 from labcoat.cli.live import LiveView
-from labcoat.lab.events import PhaseFinished, PhaseStarted
+from labcoat.lab.trial.events import PhaseFinished, PhaseStarted
 from labcoat.testing.clock import FakeClock
 
 

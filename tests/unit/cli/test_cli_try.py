@@ -14,8 +14,8 @@ import pytest
 from labcoat.cli.door import answer
 from labcoat.errors import LoadError
 from labcoat.journal import Journal
-from labcoat.lab.told import Context, tell
-from labcoat.lab.trying import Try
+from labcoat.lab.experiment.told import Context, tell
+from labcoat.lab.experiment.trying import Try
 from labcoat.model.finding import SCHEMA, TryFinding
 from labcoat.model.metric import LATENCY_P99, THROUGHPUT
 from labcoat.model.stats import Decision, Verdict
@@ -73,7 +73,7 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lab:
     (tmp_path / "labcoat.toml").write_text(STUDY)
     (tmp_path / "tiny.py").write_text("app = None\n")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("labcoat.lab.trying.try_levels", fake.try_levels)
+    monkeypatch.setattr("labcoat.lab.experiment.trying.try_levels", fake.try_levels)
     monkeypatch.setattr("labcoat.load.Generator", contextlib.nullcontext)
     return fake
 
@@ -203,6 +203,6 @@ def test_what_is_printed_comes_from_the_journal(
         return replace(measured(*given, **named), study="another")
 
     patched: Callable[..., TryFinding] = lie
-    monkeypatch.setattr("labcoat.lab.trying.try_levels", patched)
+    monkeypatch.setattr("labcoat.lab.experiment.trying.try_levels", patched)
     assert answer(["try", "uwsgi.processes=2", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["study"] != "another"

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from labcoat.lab.answers import (
+from labcoat.lab.experiment.answers import (
     MANY,
     Comparison,
     Said,
@@ -21,8 +21,8 @@ from labcoat.lab.answers import (
     said_of,
     unpacked,
 )
-from labcoat.lab.spoken import Spoken, spoken
-from labcoat.lab.workbench import Workbench
+from labcoat.lab.trial.spoken import Spoken, spoken
+from labcoat.lab.trial.workbench import Workbench
 from labcoat.model.experiment import Arm
 from labcoat.model.stack import Endpoint, Speaks
 from labcoat.model.workload import RequestTemplate, Workload

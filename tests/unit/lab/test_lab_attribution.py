@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from labcoat.lab.attribution import Account, bottleneck, waterfall
+from labcoat.lab.baseline.attribution import Account, bottleneck, waterfall
 from labcoat.stats.ceiling import Demands, bounds
 
 ACCOUNT = Account(

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labcoat.lab.blocks import block_sample, block_values, epoch_sample
+from labcoat.lab.trial.blocks import block_sample, block_values, epoch_sample
 from labcoat.model.experiment import Arm, Order
 
 positive = st.floats(1e-3, 1e6)

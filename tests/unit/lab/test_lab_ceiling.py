@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from labcoat.lab.ceiling import CALLS, call_cost, calls_of
+from labcoat.lab.baseline.ceiling import CALLS, call_cost, calls_of
 from labcoat.model.workload import RequestTemplate, Workload
 from labcoat.testing.baseline import two_routes
 

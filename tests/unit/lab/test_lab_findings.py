@@ -10,8 +10,8 @@ import pytest
 from pydantic import TypeAdapter
 
 from labcoat.errors import AnalysisError
-from labcoat.lab.findings import Gathered, compose, merged_latency
-from labcoat.lab.pace import FULL, QUICK, Pace
+from labcoat.lab.baseline.findings import Gathered, compose, merged_latency
+from labcoat.lab.baseline.pace import FULL, QUICK, Pace
 from labcoat.load.honesty import Honesty
 from labcoat.model.baseline import Baseline
 from labcoat.model.host import HostCounters

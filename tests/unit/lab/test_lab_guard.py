@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from labcoat.lab.experiment import Experiment
-from labcoat.lab.guard import baseline_rate, guard_memory, open_plan, weigh
-from labcoat.lab.question import Rule
+from labcoat.lab.experiment.experiment import Experiment
+from labcoat.lab.experiment.guard import baseline_rate, guard_memory, open_plan, weigh
+from labcoat.lab.trial.question import Rule
 from labcoat.model.load import Arrivals, OpenLoop
 from labcoat.model.metric import LATENCY_P99, MEMORY
 from labcoat.model.stats import Decision, Evidence, Verdict

@@ -7,12 +7,12 @@ from dataclasses import replace
 import pytest
 
 from labcoat.errors import AnalysisError
-from labcoat.lab.pace import FULL, QUICK, RESTART_GUESS_S
-from labcoat.lab.pairing import slice_values
-from labcoat.lab.phases import sweep_levels
-from labcoat.lab.question import Rule
-from labcoat.lab.validity import void_reason
-from labcoat.lab.workbench import Reading
+from labcoat.lab.baseline.pace import FULL, QUICK, RESTART_GUESS_S
+from labcoat.lab.baseline.phases import sweep_levels
+from labcoat.lab.trial.pairing import slice_values
+from labcoat.lab.trial.question import Rule
+from labcoat.lab.trial.validity import void_reason
+from labcoat.lab.trial.workbench import Reading
 from labcoat.model.metric import LATENCY_P99
 from labcoat.testing.baseline import honesty_row, reading
 from labcoat.testing.experiment import experiment, question

@@ -21,7 +21,7 @@ from labcoat.host.readings import (
     steal_ratio,
     summarise_spins,
 )
-from labcoat.lab.preflight import APP_SERVERS, Severity, examine
+from labcoat.lab.preflight.preflight import APP_SERVERS, Severity, examine
 from labcoat.model.host import HostCounters
 from labcoat.testing.host import FACTS
 

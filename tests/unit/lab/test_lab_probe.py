@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from labcoat.lab.ceiling import PROBE
+from labcoat.lab.baseline.ceiling import PROBE
 
 pytestmark = pytest.mark.slow
 

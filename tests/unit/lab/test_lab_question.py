@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from labcoat.lab.question import Question, Rhythm, Rule
+from labcoat.lab.trial.question import Question, Rhythm, Rule
 from labcoat.model.journal import ExperimentRecord
 from labcoat.model.load import Arrivals, ClosedLoop, OpenLoop
 from labcoat.model.metric import LATENCY_P99, THROUGHPUT

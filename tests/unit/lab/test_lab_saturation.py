@@ -11,8 +11,8 @@ import pytest
 
 from labcoat.errors import PreflightError
 from labcoat.journal import Journal
-from labcoat.lab import trying
-from labcoat.lab.workbench import Workbench
+from labcoat.lab.experiment import trying
+from labcoat.lab.trial.workbench import Workbench
 from labcoat.stack.rig import Rig
 from labcoat.testing.baseline import TimedLoad, reading, two_routes
 from labcoat.testing.clock import FakeClock

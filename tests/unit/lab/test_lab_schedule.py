@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labcoat.lab.schedule import JITTER_RATIO, schedule
+from labcoat.lab.trial.schedule import JITTER_RATIO, schedule
 from labcoat.model.experiment import Arm, Order
 
 seeds = st.integers(0, 2**32)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from labcoat.lab.steady import steadiness
+from labcoat.lab.trial.steady import steadiness
 
 
 @pytest.mark.parametrize(

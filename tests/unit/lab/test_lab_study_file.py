@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from labcoat.errors import UsageError
-from labcoat.lab.study_file import find_study, read_study, read_workload
-from labcoat.lab.study_form import StudyForm
-from labcoat.lab.study_mistakes import PLACES
+from labcoat.lab.study.study_file import find_study, read_study, read_workload
+from labcoat.lab.study.study_form import StudyForm
+from labcoat.lab.study.study_mistakes import PLACES
 from labcoat.model.study import App, ComponentSpec, Interface, Study
 from labcoat.model.workload import Expectation, RequestTemplate, Workload
 from labcoat.stack.components import COMPONENTS

@@ -8,12 +8,12 @@ from dataclasses import replace
 import pytest
 
 from labcoat.knobs import find
-from labcoat.lab.experiment import Experiment
-from labcoat.lab.guard import BROKEN, HELD, GuardAnswer, guard_memory
-from labcoat.lab.pairing import MeasuredBlock, VoidBlock
-from labcoat.lab.question import Rule
-from labcoat.lab.recorded import Gathered
-from labcoat.lab.told import Context, tell, value_of
+from labcoat.lab.experiment.experiment import Experiment
+from labcoat.lab.experiment.guard import BROKEN, HELD, GuardAnswer, guard_memory
+from labcoat.lab.experiment.recorded import Gathered
+from labcoat.lab.experiment.told import Context, tell, value_of
+from labcoat.lab.trial.pairing import MeasuredBlock, VoidBlock
+from labcoat.lab.trial.question import Rule
 from labcoat.model.experiment import Arm
 from labcoat.model.finding import Compared, ExperimentFinding
 from labcoat.model.metric import (

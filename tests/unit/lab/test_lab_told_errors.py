@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from labcoat.lab.pairing import VoidBlock
-from labcoat.lab.told import Context, tell
+from labcoat.lab.experiment.told import Context, tell
+from labcoat.lab.trial.pairing import VoidBlock
 from labcoat.model.experiment import Arm
 from labcoat.testing.experiment import experiment
 

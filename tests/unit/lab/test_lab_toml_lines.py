@@ -8,7 +8,7 @@ import tomlkit
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labcoat.lab.toml_lines import KeyPath, key_lines, nearest_line
+from labcoat.lab.study.toml_lines import KeyPath, key_lines, nearest_line
 
 TABLES = """\
 # a comment [not.a.table]

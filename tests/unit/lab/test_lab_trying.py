@@ -12,9 +12,8 @@ import pytest
 from labcoat.errors import UsageError
 from labcoat.journal import Journal
 from labcoat.knobs import find
-from labcoat.lab.guard import guard_memory
-from labcoat.lab.question import Rhythm
-from labcoat.lab.trying import (
+from labcoat.lab.experiment.guard import guard_memory
+from labcoat.lab.experiment.trying import (
     Treatment,
     Try,
     _guards,
@@ -24,7 +23,8 @@ from labcoat.lab.trying import (
     _question,
     _refuse_doubles,
 )
-from labcoat.lab.workbench import Workbench
+from labcoat.lab.trial.question import Rhythm
+from labcoat.lab.trial.workbench import Workbench
 from labcoat.model.domain import WholeNumber
 from labcoat.model.knob import ApplyCost, Condition, Knob, Safety
 from labcoat.model.load import ClosedLoop
@@ -222,7 +222,7 @@ ASKED = Try(
 
 
 def test_a_race_screens_and_a_single_question_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("labcoat.lab.trying.origin_digest", lambda study, rig: "digest")
+    monkeypatch.setattr("labcoat.lab.experiment.trying.origin_digest", lambda study, rig: "digest")
     bench: Workbench = object.__new__(Workbench)
     object.__setattr__(bench, "study", two_routes())
     level = (find("uwsgi.processes"), 2)
@@ -263,7 +263,7 @@ def test_only_an_improvement_is_guarded(
         given.append(budget_s)
         return replace(held, metric=LATENCY_P99)
 
-    monkeypatch.setattr("labcoat.lab.trying.guard_latency", latency)
+    monkeypatch.setattr("labcoat.lab.experiment.trying.guard_latency", latency)
     asked = question(levels)
     asked = replace(asked, rule=replace(asked.rule, objective=objective))
     found = _guards(

@@ -10,8 +10,8 @@ import pytest
 
 from labcoat.errors import JournalError
 from labcoat.journal import Journal
-from labcoat.lab.findings import Gathered, compose
-from labcoat.lab.pace import QUICK
+from labcoat.lab.baseline.findings import Gathered, compose
+from labcoat.lab.baseline.pace import QUICK
 from labcoat.model.baseline import Baseline, Detectable
 from labcoat.report.baseline import WIDTH, baseline_text
 from labcoat.report.findings import read_baseline

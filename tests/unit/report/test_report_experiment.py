@@ -12,9 +12,9 @@ import pytest
 
 from labcoat.errors import JournalError
 from labcoat.journal import Journal
-from labcoat.lab.guard import BROKEN, guard_memory
-from labcoat.lab.pairing import VoidBlock
-from labcoat.lab.told import Context, tell
+from labcoat.lab.experiment.guard import BROKEN, guard_memory
+from labcoat.lab.experiment.told import Context, tell
+from labcoat.lab.trial.pairing import VoidBlock
 from labcoat.model.experiment import Arm
 from labcoat.model.finding import SCHEMA, ExperimentFinding, TryFinding
 from labcoat.model.metric import MEMORY

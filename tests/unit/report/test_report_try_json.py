@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
-from labcoat.lab.guard import BROKEN, HELD, NOT_SHOWN
+from labcoat.lab.experiment.guard import BROKEN, HELD, NOT_SHOWN
 from labcoat.model.finding import SCHEMA, TryFinding
 from labcoat.model.stats import Verdict
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from labcoat.lab.study_file import read_study
+from labcoat.lab.study.study_file import read_study
 
 SHOP = Path(__file__).parents[3] / "examples" / "shop"
 STUDIES = ("labcoat.toml", "labcoat-gunicorn.toml")

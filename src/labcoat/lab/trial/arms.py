@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from labcoat.errors import NotReady
-from labcoat.lab.events import ComponentUp, WarmingUp
-from labcoat.lab.steady import BINS, CAP_S, steadiness
-from labcoat.lab.workbench import ERRORS, Workbench, measure_slice
+from labcoat.lab.trial.events import ComponentUp, WarmingUp
+from labcoat.lab.trial.steady import BINS, CAP_S, steadiness
+from labcoat.lab.trial.workbench import ERRORS, Workbench, measure_slice
 from labcoat.model.load import ClosedLoop, Outcome, Window
 from labcoat.model.variant import ORIGIN, Variant
 from labcoat.stack.rig import Rig

@@ -9,10 +9,10 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from labcoat.lab.blocks import UNSTOLEN, block_values
-from labcoat.lab.schedule import PlannedBlock
-from labcoat.lab.validity import void_reason
-from labcoat.lab.workbench import Reading, Workbench, measure_slice
+from labcoat.lab.trial.blocks import UNSTOLEN, block_values
+from labcoat.lab.trial.schedule import PlannedBlock
+from labcoat.lab.trial.validity import void_reason
+from labcoat.lab.trial.workbench import Reading, Workbench, measure_slice
 from labcoat.model.experiment import Arm, Trial
 from labcoat.model.load import Plan, Window
 from labcoat.model.metric import (

@@ -10,15 +10,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from labcoat.errors import AnalysisError
-from labcoat.lab.events import Asked
-from labcoat.lab.experiment import (
+from labcoat.lab.experiment.experiment import (
     Experiment,
     measure_epoch,
     out_of_budget,
     settle,
     tell_decision,
 )
-from labcoat.lab.workbench import Workbench
+from labcoat.lab.trial.events import Asked
+from labcoat.lab.trial.workbench import Workbench
 from labcoat.load.honesty import HEADROOM
 from labcoat.model.stats import Decision, Verdict
 from labcoat.stack.rig import Rig

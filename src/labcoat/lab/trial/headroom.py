@@ -5,8 +5,8 @@ from __future__ import annotations
 from labcoat.errors import StackError
 from labcoat.host.base import Launch
 from labcoat.host.sandbox import Sandbox
-from labcoat.lab.events import PhaseFinished, PhaseStarted
-from labcoat.lab.workbench import Workbench
+from labcoat.lab.trial.events import PhaseFinished, PhaseStarted
+from labcoat.lab.trial.workbench import Workbench
 from labcoat.load.summary import summarise
 from labcoat.model.load import ClosedLoop, Target, Window
 from labcoat.model.stack import Speaks

@@ -19,15 +19,15 @@ from datetime import UTC, datetime
 from labcoat.host.base import Host
 from labcoat.host.sandbox import Sandbox
 from labcoat.journal import Journal
-from labcoat.lab.aa import measure_aa
-from labcoat.lab.arms import ask_each, boot, warm_up
-from labcoat.lab.ceiling import CallCost, measure_calls
-from labcoat.lab.events import Listener, PhaseFinished, PhaseStarted
-from labcoat.lab.findings import BUDGETS_S, Gathered, compose
-from labcoat.lab.headroom import measure_headroom
-from labcoat.lab.pace import FULL, Pace
-from labcoat.lab.phases import account, mean_rate, open_loop, sweep
-from labcoat.lab.workbench import Workbench
+from labcoat.lab.baseline.aa import measure_aa
+from labcoat.lab.baseline.ceiling import CallCost, measure_calls
+from labcoat.lab.baseline.findings import BUDGETS_S, Gathered, compose
+from labcoat.lab.baseline.pace import FULL, Pace
+from labcoat.lab.baseline.phases import account, mean_rate, open_loop, sweep
+from labcoat.lab.trial.arms import ask_each, boot, warm_up
+from labcoat.lab.trial.events import Listener, PhaseFinished, PhaseStarted
+from labcoat.lab.trial.headroom import measure_headroom
+from labcoat.lab.trial.workbench import Workbench
 from labcoat.load.base import LoadGenerator
 from labcoat.model.baseline import Baseline
 from labcoat.model.study import Study

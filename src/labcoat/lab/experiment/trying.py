@@ -14,23 +14,23 @@ from labcoat.host.base import Host
 from labcoat.host.sandbox import Sandbox
 from labcoat.journal import Journal
 from labcoat.knobs import parse_level
-from labcoat.lab.arms import ask_each, boot, warm_up
-from labcoat.lab.events import Listener, PhaseFinished, PhaseStarted
-from labcoat.lab.experiment import Experiment, begin, settle
-from labcoat.lab.guard import (
+from labcoat.lab.experiment.experiment import Experiment, begin, settle
+from labcoat.lab.experiment.guard import (
     LATENCIES,
     GuardAnswer,
     guard_latency,
     guard_memory,
     open_plan,
 )
-from labcoat.lab.headroom import measure_headroom
-from labcoat.lab.history import read_history, same_studies
-from labcoat.lab.origin import origin_digest
-from labcoat.lab.question import Question, Rhythm, Rule
-from labcoat.lab.race import race
-from labcoat.lab.told import Context, guarded, tell
-from labcoat.lab.workbench import Workbench, measure_slice
+from labcoat.lab.experiment.history import read_history, same_studies
+from labcoat.lab.experiment.origin import origin_digest
+from labcoat.lab.experiment.race import race
+from labcoat.lab.experiment.told import Context, guarded, tell
+from labcoat.lab.trial.arms import ask_each, boot, warm_up
+from labcoat.lab.trial.events import Listener, PhaseFinished, PhaseStarted
+from labcoat.lab.trial.headroom import measure_headroom
+from labcoat.lab.trial.question import Question, Rhythm, Rule
+from labcoat.lab.trial.workbench import Workbench, measure_slice
 from labcoat.load.base import LoadGenerator
 from labcoat.model.domain import spelled
 from labcoat.model.finding import SCHEMA, ExperimentFinding, TryFinding

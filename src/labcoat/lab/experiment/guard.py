@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from labcoat.lab.experiment import Experiment, begin
-from labcoat.lab.phases import OPEN_SHARE
-from labcoat.lab.question import Question, Rhythm, Rule
-from labcoat.lab.race import race
-from labcoat.lab.workbench import Workbench
+from labcoat.lab.baseline.phases import OPEN_SHARE
+from labcoat.lab.experiment.experiment import Experiment, begin
+from labcoat.lab.experiment.race import race
+from labcoat.lab.trial.question import Question, Rhythm, Rule
+from labcoat.lab.trial.workbench import Workbench
 from labcoat.model.experiment import Arm
 from labcoat.model.load import Arrivals, OpenLoop
 from labcoat.model.metric import LATENCY_P50, LATENCY_P95, LATENCY_P99, Metric

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from labcoat.lab.aa import AaOutcome
-from labcoat.lab.arms import SERVER_NAMES
-from labcoat.lab.attribution import Account, bottleneck, waterfall
-from labcoat.lab.ceiling import CallCost
-from labcoat.lab.noise import noise_of
-from labcoat.lab.pace import Pace
-from labcoat.lab.phases import OPEN_SHARE
-from labcoat.lab.workbench import ERRORS, Reading
+from labcoat.lab.baseline.aa import AaOutcome
+from labcoat.lab.baseline.attribution import Account, bottleneck, waterfall
+from labcoat.lab.baseline.ceiling import CallCost
+from labcoat.lab.baseline.noise import noise_of
+from labcoat.lab.baseline.pace import Pace
+from labcoat.lab.baseline.phases import OPEN_SHARE
+from labcoat.lab.trial.arms import SERVER_NAMES
+from labcoat.lab.trial.workbench import ERRORS, Reading
 from labcoat.load.honesty import HEADROOM, HonestyCheck
 from labcoat.model.baseline import (
     SCHEMA,

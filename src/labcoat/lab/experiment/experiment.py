@@ -17,16 +17,16 @@ import numpy as np
 
 from labcoat.errors import AnalysisError, StackError
 from labcoat.journal import Journal
-from labcoat.lab.answers import Comparison, compare_answers
-from labcoat.lab.arms import ask_each, boot, warm_up_both
-from labcoat.lab.blocks import epoch_sample
-from labcoat.lab.events import BlockJudged, BlockVoided, SliceMeasured
-from labcoat.lab.history import History, same_studies
-from labcoat.lab.pairing import MeasuredBlock, Terms, VoidBlock, measure_block, slots_of
-from labcoat.lab.question import CAP, Question, effect_or_none
-from labcoat.lab.recorded import Gathered, read_gathered, void_torn_blocks
-from labcoat.lab.schedule import PlannedBlock, PlannedEpoch, redraw, schedule
-from labcoat.lab.workbench import Reading, Workbench
+from labcoat.lab.experiment.answers import Comparison, compare_answers
+from labcoat.lab.experiment.history import History, same_studies
+from labcoat.lab.experiment.recorded import Gathered, read_gathered, void_torn_blocks
+from labcoat.lab.trial.arms import ask_each, boot, warm_up_both
+from labcoat.lab.trial.blocks import epoch_sample
+from labcoat.lab.trial.events import BlockJudged, BlockVoided, SliceMeasured
+from labcoat.lab.trial.pairing import MeasuredBlock, Terms, VoidBlock, measure_block, slots_of
+from labcoat.lab.trial.question import CAP, Question, effect_or_none
+from labcoat.lab.trial.schedule import PlannedBlock, PlannedEpoch, redraw, schedule
+from labcoat.lab.trial.workbench import Reading, Workbench
 from labcoat.model.experiment import Arm
 from labcoat.model.journal import ExperimentRecord
 from labcoat.model.stats import Decision, Effect, Sample, Verdict

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from labcoat.lab.question import Question
+from labcoat.lab.trial.question import Question
 from labcoat.model.stats import Decision, Effect
 
 

@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from itertools import count
 
 from labcoat.errors import PreflightError
-from labcoat.lab.arms import boot, warm_up_both
-from labcoat.lab.events import BlockVoided, PhaseFinished, PhaseStarted
-from labcoat.lab.pace import Pace
-from labcoat.lab.pairing import MeasuredBlock, Terms, measure_block, slots_of
-from labcoat.lab.phases import tell_slice
-from labcoat.lab.schedule import PlannedBlock, redraw, schedule
-from labcoat.lab.workbench import Reading, Workbench
+from labcoat.lab.baseline.pace import Pace
+from labcoat.lab.baseline.phases import tell_slice
+from labcoat.lab.trial.arms import boot, warm_up_both
+from labcoat.lab.trial.events import BlockVoided, PhaseFinished, PhaseStarted
+from labcoat.lab.trial.pairing import MeasuredBlock, Terms, measure_block, slots_of
+from labcoat.lab.trial.schedule import PlannedBlock, redraw, schedule
+from labcoat.lab.trial.workbench import Reading, Workbench
 from labcoat.model.experiment import Arm
 from labcoat.model.load import ClosedLoop
 from labcoat.model.variant import ORIGIN

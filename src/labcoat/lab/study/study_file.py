@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from labcoat.errors import UsageError
-from labcoat.lab.study_form import (
+from labcoat.lab.study.study_form import (
     PLACEHOLDER,
     ComponentForm,
     ExpectForm,
@@ -27,8 +27,8 @@ from labcoat.lab.study_form import (
     find_program,
     from_folder,
 )
-from labcoat.lab.study_mistakes import PLACES, Mistake, explain, find_contradictions
-from labcoat.lab.toml_lines import KeyPath, key_lines, nearest_line
+from labcoat.lab.study.study_mistakes import PLACES, Mistake, explain, find_contradictions
+from labcoat.lab.study.toml_lines import KeyPath, key_lines, nearest_line
 from labcoat.model.study import App, ComponentSpec, Interface, Study
 from labcoat.model.workload import Expectation, RequestTemplate, Workload
 

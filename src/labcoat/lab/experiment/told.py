@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from labcoat.lab.experiment import Experiment
-from labcoat.lab.guard import BROKEN, LATENCIES, GuardAnswer
-from labcoat.lab.race import headroom_ratio
-from labcoat.lab.workbench import Reading
+from labcoat.lab.experiment.experiment import Experiment
+from labcoat.lab.experiment.guard import BROKEN, LATENCIES, GuardAnswer
+from labcoat.lab.experiment.race import headroom_ratio
+from labcoat.lab.trial.workbench import Reading
 from labcoat.model.experiment import Arm
 from labcoat.model.finding import Compared, ExperimentFinding, Guarded, LayerCompared
 from labcoat.model.knob import MILD, Knob

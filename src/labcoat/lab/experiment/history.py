@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from labcoat.journal import Journal
-from labcoat.lab.blocks import epoch_sample
-from labcoat.lab.recorded import Gathered, read_gathered
+from labcoat.lab.experiment.recorded import Gathered, read_gathered
+from labcoat.lab.trial.blocks import epoch_sample
 from labcoat.model.host import Facts
 from labcoat.model.stats import Sample
 from labcoat.stats.covariate import Beta, adjust, learn_beta

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from labcoat.host.census import spent, take_census
-from labcoat.lab.attribution import Account
-from labcoat.lab.events import PhaseFinished, PhaseStarted, SliceMeasured
-from labcoat.lab.pace import Pace
-from labcoat.lab.workbench import Reading, Workbench, measure_slice, own_cpu_s
+from labcoat.lab.baseline.attribution import Account
+from labcoat.lab.baseline.pace import Pace
+from labcoat.lab.trial.events import PhaseFinished, PhaseStarted, SliceMeasured
+from labcoat.lab.trial.workbench import Reading, Workbench, measure_slice, own_cpu_s
 from labcoat.model.experiment import Arm, Trial
 from labcoat.model.load import Arrivals, ClosedLoop, OpenLoop, Plan, Window
 from labcoat.stack.standing import Standing

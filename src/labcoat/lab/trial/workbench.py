@@ -10,7 +10,7 @@ import numpy as np
 
 from labcoat.host.base import Host
 from labcoat.journal import Journal
-from labcoat.lab.events import Listener
+from labcoat.lab.trial.events import Listener
 from labcoat.load.base import LoadGenerator
 from labcoat.load.honesty import Honesty, judge
 from labcoat.load.summary import Summary, is_counted, latencies_s, summarise

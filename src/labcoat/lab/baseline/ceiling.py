@@ -12,7 +12,7 @@ from typing import Any
 from labcoat.errors import StackError
 from labcoat.host.base import Launch, Process
 from labcoat.host.sandbox import Sandbox
-from labcoat.lab.spoken import spoken
+from labcoat.lab.trial.spoken import spoken
 from labcoat.model.study import Study
 
 PROBE = Path(__file__).with_name("probe.py")

@@ -12,8 +12,8 @@ from typing import Any, get_args
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
-from labcoat.lab.study_form import PLACEHOLDER, ComponentForm, RequestForm, StudyForm
-from labcoat.lab.toml_lines import KeyPath
+from labcoat.lab.study.study_form import PLACEHOLDER, ComponentForm, RequestForm, StudyForm
+from labcoat.lab.study.toml_lines import KeyPath
 from labcoat.model.study import Interface
 
 

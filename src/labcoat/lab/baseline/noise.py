@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from labcoat.lab.aa import AaOutcome
-from labcoat.lab.blocks import block_sample, epoch_sample
-from labcoat.lab.pace import Pace
+from labcoat.lab.baseline.aa import AaOutcome
+from labcoat.lab.baseline.pace import Pace
+from labcoat.lab.trial.blocks import block_sample, epoch_sample
 from labcoat.model.baseline import Detectable, MetricNoise, Noise
 from labcoat.model.metric import CPU_PER_REQUEST, THROUGHPUT, Metric
 from labcoat.model.study import Study

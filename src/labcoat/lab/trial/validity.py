@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from labcoat.lab.workbench import Reading
+from labcoat.lab.trial.workbench import Reading
 
 STEAL_CAP_RATIO = 0.5
 

@@ -18,8 +18,8 @@ from dataclasses import dataclass, replace
 from random import Random
 from urllib.parse import urlsplit
 
-from labcoat.lab.spoken import Spoken, spoken
-from labcoat.lab.workbench import Workbench
+from labcoat.lab.trial.spoken import Spoken, spoken
+from labcoat.lab.trial.workbench import Workbench
 from labcoat.model.experiment import Arm
 from labcoat.model.workload import Workload
 from labcoat.stack import probe

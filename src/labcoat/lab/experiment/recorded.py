@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from labcoat.journal import Journal
-from labcoat.lab.pairing import MeasuredBlock, VoidBlock
-from labcoat.lab.validity import void_reason
-from labcoat.lab.workbench import Reading
+from labcoat.lab.trial.pairing import MeasuredBlock, VoidBlock
+from labcoat.lab.trial.validity import void_reason
+from labcoat.lab.trial.workbench import Reading
 from labcoat.model.journal import BlockRecord, TrialRecord
 
 INTERRUPTED = "interrupted"

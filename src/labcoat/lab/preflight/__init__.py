@@ -1,0 +1,1 @@
+"""What would spoil a measurement on this machine, and what to do about it."""

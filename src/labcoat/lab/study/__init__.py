@@ -1,0 +1,1 @@
+"""The study file: every mistake told at once, with its line."""

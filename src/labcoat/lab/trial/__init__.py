@@ -1,0 +1,1 @@
+"""What every procedure is made of: arms that stand, slices that load them, blocks that pair."""
