@@ -44,6 +44,21 @@ MEANINGS: Mapping[Safety, str] = {
     Safety.SEMANTIC: "Answers, their freshness or the code's behaviour may change.",
 }
 
+class Relief(Enum):
+    """What a knob can take away from a request: that bounds what it can give.
+
+    Of a request's cost nothing more can vanish than the part that the knob acts on
+    (science.md section 6). ``LAYER``: CPU of its own component. ``APP``: CPU of the app's own
+    code. ``WAITING``: cores that idle because something is too few or blocks. ``ALL``: whole
+    requests that never come so far.
+    """
+
+    LAYER = "layer"
+    APP = "app"
+    WAITING = "waiting"
+    ALL = "all"
+
+
 MILD = frozenset({Safety.SAFE, Safety.MEMORY})
 """The classes that are tried unasked."""
 
@@ -87,6 +102,9 @@ class Knob:
     ``trap``: the trade-off. ``constraints``: in words. ``needs``: the least version of the
     component. ``needs_build``: what its build must say. ``control``: there to prove the method
     (a placebo, or a level known to be slow); never proposed, though it may be tried by name.
+    ``relieves``: what of a request it acts on; several add up. ``prior``: the chance that it
+    helps by the margin where its condition holds, from what is published; it orders what is
+    tried first and decides nothing.
     """
 
     name: str
@@ -103,6 +121,8 @@ class Knob:
     needs: str = ""
     needs_build: str = ""
     control: bool = False
+    relieves: tuple[Relief, ...] = (Relief.LAYER,)
+    prior: float = 0.1
 
     @property
     def component(self) -> str:
