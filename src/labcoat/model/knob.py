@@ -44,6 +44,7 @@ MEANINGS: Mapping[Safety, str] = {
     Safety.SEMANTIC: "Answers, their freshness or the code's behaviour may change.",
 }
 
+
 class Relief(Enum):
     """What a knob can take away from a request: that bounds what it can give.
 
