@@ -11,7 +11,7 @@ import re
 import socket
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -35,7 +35,7 @@ from labcoat.stack.base import Wiring
 from labcoat.stack.binaries import Located, locate
 from labcoat.stack.cluster import start
 from labcoat.stack.nginx import Nginx
-from labcoat.stack.rig import Rig
+from labcoat.stack.rig import Rig, Standing
 from labcoat.testing.knobs import ORIGINS, in_force, same
 from labcoat.testing.stack import tiny_study
 
@@ -72,6 +72,7 @@ class Boots:
         self.rig = rig
         self.knobs = knobs
         self.said: dict[int, dict[str, Any]] = {}
+        self.explained: dict[str, float] = {}
 
     def levels(self, knob: Knob) -> Iterator[tuple[Level, dict[str, Any]]]:
         """(the level that was given, what the process says of itself) for every end."""
@@ -82,8 +83,36 @@ class Boots:
                 assert answer is not None
                 assert answer.status == 200
                 self.said[position] = json.loads(answer.body)
+                self.explained |= standing.explain()[standing.layers[0].name]
                 self.rig.stop(standing)
             yield level, self.said[position]
+
+
+class Asked(dict[str, float]):
+    """Counters that remember by which names they were asked."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: set[str] = set()
+
+    def get(self, name: str, default: float = 0.0) -> float:  # type: ignore[override]
+        self.names.add(name)
+        return default
+
+    def __contains__(self, name: object) -> bool:
+        self.names.add(str(name))
+        return False
+
+
+def assert_told(knobs: Sequence[Knob], told: Mapping[str, float]) -> None:
+    """Every counter that a condition asks for is one that the standing component tells."""
+    for knob in knobs:
+        if knob.condition.counter is None or knob.condition.holds is None:
+            continue
+        asked = Asked()
+        assert knob.condition.holds(asked)
+        assert asked.names, knob.name
+        assert {*asked.names, knob.condition.counter.partition(".")[2]} <= told.keys(), knob.name
 
 
 @contextmanager
@@ -120,6 +149,11 @@ def test_uwsgi_starts_with_both_ends_and_says_so(knob: Knob, uwsgi: Boots) -> No
         assert same(said[knob.directive], level if level is not True else "true")
 
 
+def test_uwsgi_tells_what_conditions_ask_for(uwsgi: Boots) -> None:
+    list(uwsgi.levels(find("uwsgi.processes")))
+    assert_told(of("uwsgi"), uwsgi.explained)
+
+
 GUNICORN_APP = """\
 import json
 SETTINGS = {}
@@ -149,6 +183,11 @@ def test_gunicorn_starts_with_both_ends_and_says_so(knob: Knob, gunicorn: Boots)
     for level, said in gunicorn.levels(knob):
         assert said[knob.directive] == level
         assert said["defaults"][knob.directive] == knob.default_for(version)
+
+
+def test_gunicorn_tells_what_conditions_ask_for(gunicorn: Boots) -> None:
+    list(gunicorn.levels(find("gunicorn.workers")))
+    assert_told(of("gunicorn"), gunicorn.explained)
 
 
 PYTHON_APP = """\
@@ -185,8 +224,8 @@ def test_the_collector_starts_as_the_row_says() -> None:
 
 
 @pytest.fixture(scope="module")
-def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[str]]:
-    """URLs of one cluster per position; all are cloned from one template."""
+def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Standing]]:
+    """One stack with a cluster per position; all are cloned from one template."""
     folder = tmp_path_factory.mktemp("postgres")
     knobs = of("postgres")
     most = max(len(knob.domain.ends(FACTS)) for knob in knobs)
@@ -196,16 +235,15 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[str]]:
         Sandbox.open(LocalHost(), base=folder / "b") as sandbox,
         Rig(sandbox.host, sandbox, study) as rig,
     ):
-        yield [
-            rig.boot(f"a{position}", at(knobs, position)).app_env["DATABASE_URL"]
-            for position in range(most)
-        ]
+        yield [rig.boot(f"a{position}", at(knobs, position)) for position in range(most)]
 
 
 @rows("postgres")
-def test_postgres_starts_with_both_ends_and_shows_them(knob: Knob, database: list[str]) -> None:
-    for level, url in zip(knob.domain.ends(FACTS), database, strict=False):
-        with psycopg.connect(url) as connection:
+def test_postgres_starts_with_both_ends_and_shows_them(
+    knob: Knob, database: list[Standing]
+) -> None:
+    for level, standing in zip(knob.domain.ends(FACTS), database, strict=False):
+        with psycopg.connect(standing.app_env["DATABASE_URL"]) as connection:
             row = connection.execute(
                 "select current_setting(%s), current_setting('server_version_num')::int / 10000",
                 (knob.directive,),
@@ -222,6 +260,10 @@ def test_postgres_starts_with_both_ends_and_shows_them(knob: Knob, database: lis
             assert same(shown, level)
 
 
+def test_postgres_tells_what_conditions_ask_for(database: list[Standing]) -> None:
+    assert_told(of("postgres"), database[0].explain()["postgres"])
+
+
 UNITS = {"8kB": 8192, "kB": 1024, "MB": 1024**2, "ms": 1, "s": 1000}
 COUNTED = {"kB": 1024, "MB": 1024**2, "GB": 1024**3, "ms": 1, "s": 1000, "min": 60_000}
 
@@ -234,9 +276,9 @@ def counted(level: Level | None) -> object:
 
 @rows("postgres")
 def test_postgres_does_what_the_row_says_when_nothing_is_said(
-    knob: Knob, database: list[str]
+    knob: Knob, database: list[Standing]
 ) -> None:
-    with psycopg.connect(database[0]) as connection:
+    with psycopg.connect(database[0].app_env["DATABASE_URL"]) as connection:
         row = connection.execute(
             "select boot_val, unit, current_setting('server_version') from pg_settings"
             " where name = %s",
@@ -262,6 +304,7 @@ class Web:
         self.study: Study = tiny_study(folder, (ComponentSpec(name="gunicorn"),))
         self.located: Located = locate("nginx", app=self.study.app, host=sandbox.host)
         self.count = 0
+        self.told: Mapping[str, float] = {}
 
     @contextmanager
     def boot(self, levels: dict[str, Level]) -> Iterator[tuple[Endpoint, str]]:
@@ -300,6 +343,7 @@ class Web:
                 timeout_s=10.0,
             )
             stack.callback(self.sandbox.stop, process)
+            self.told = component.counters(self.sandbox.host, process, wiring)
             yield wiring.listen, rendered.files["nginx.conf"]
 
 
@@ -325,6 +369,11 @@ def test_nginx_starts_with_both_ends_and_serves(knob: Knob, web: Web) -> None:
             answer = probe.get(listen, "/", timeout_s=10.0)
             assert answer is not None
             assert answer.status == 200
+
+
+def test_nginx_tells_what_conditions_ask_for(web: Web) -> None:
+    with web.boot({}):
+        assert_told(of("nginx"), web.told)
 
 
 def heads(listen: Endpoint, *lines: str) -> tuple[dict[str, str], int, float]:

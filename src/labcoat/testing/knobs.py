@@ -152,7 +152,16 @@ class KnobContract:
         assert (condition.counter is None) == (condition.holds is None)
         if condition.counter is not None and condition.holds is not None:
             assert condition.counter.startswith(f"{knob.component}.")
-            assert isinstance(condition.holds({}), bool)
+            assert condition.holds({}) is True, "what is not told excludes nothing"
+
+    def test_it_says_what_it_acts_on_and_how_likely_it_helps(self, knob: Knob) -> None:
+        assert knob.relieves
+        assert len(set(knob.relieves)) == len(knob.relieves)
+        assert 0 < knob.prior <= 1
+
+    @pytest.mark.parametrize("facts", MACHINES, ids=[facts.hostname for facts in MACHINES])
+    def test_levels_worth_trying_are_few(self, knob: Knob, facts: Facts) -> None:
+        assert len(knob.levels(facts)) <= 3
 
     @pytest.mark.parametrize("facts", MACHINES, ids=[facts.hostname for facts in MACHINES])
     def test_levels_and_ends_are_legal_wherever_it_stands(self, knob: Knob, facts: Facts) -> None:

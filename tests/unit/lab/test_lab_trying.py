@@ -26,7 +26,7 @@ from labcoat.lab.experiment.trying import (
 from labcoat.lab.trial.question import Rhythm
 from labcoat.lab.trial.workbench import Workbench
 from labcoat.model.domain import WholeNumber
-from labcoat.model.knob import ApplyCost, Condition, Knob, Safety
+from labcoat.model.knob import ApplyCost, Condition, Knob, Relief, Safety
 from labcoat.model.load import ClosedLoop
 from labcoat.model.metric import LATENCY_P99, MEMORY, THROUGHPUT, Metric
 from labcoat.model.stats import Decision, Evidence, Verdict
@@ -84,6 +84,8 @@ LIFETIME = Knob(
     condition=Condition(text=""),
     cost=ApplyCost.RESTART,
     safety=Safety.SAFE,
+    relieves=(Relief.LAYER,),
+    prior=0.1,
     source="",
     needs="2.0.20",
     needs_build="pcre",
