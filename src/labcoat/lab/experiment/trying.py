@@ -23,12 +23,12 @@ from labcoat.lab.experiment.guard import (
 )
 from labcoat.lab.experiment.history import read_history, same_studies
 from labcoat.lab.experiment.levels import asked_level, present
-from labcoat.lab.experiment.origin import origin_digest
 from labcoat.lab.experiment.race import race
 from labcoat.lab.experiment.told import Context, guarded, tell
 from labcoat.lab.trial.arms import ask_each, boot, warm_up
 from labcoat.lab.trial.events import Listener, PhaseFinished, PhaseStarted
 from labcoat.lab.trial.headroom import measure_headroom
+from labcoat.lab.trial.origin import origin_digest
 from labcoat.lab.trial.question import Question, Rhythm, Rule
 from labcoat.lab.trial.workbench import Workbench, measure_slice
 from labcoat.load.base import LoadGenerator
