@@ -7,7 +7,12 @@ from labcoat.model.stack import Endpoint, Speaks
 from labcoat.model.study import ComponentSpec, Interface, Study
 from labcoat.model.variant import Variant
 from labcoat.stack.components import COMPONENTS
-from labcoat.testing.stack import ComponentContract, SimulatedComponent, tiny_study
+from labcoat.testing.stack import (
+    ComponentContract,
+    SimulatedComponent,
+    assert_edits_agree,
+    tiny_study,
+)
 
 NGINX = """\
 worker_processes 1;
@@ -106,3 +111,12 @@ def test_the_fake_renders_purely(tmp_path: Path) -> None:
     rendered = SimulatedComponent().render(variant, wiring)
     assert rendered == SimulatedComponent().render(variant, wiring)
     assert rendered.argv[-2:] == ("a=1", "b=2")
+
+
+def test_the_fake_is_edited_as_the_real_ones_are(tmp_path: Path) -> None:
+    wiring = TestGranian().wiring(tmp_path)
+
+    def adopted(spec: ComponentSpec) -> SimulatedComponent:
+        return SimulatedComponent.adopt(spec, wiring.app)
+
+    assert_edits_agree(adopted, ComponentSpec(name="simulated"), wiring)

@@ -119,14 +119,17 @@ class Handover:
     """What is handed over: the minimal diff of the user's own files.
 
     ``assignment``: knob -> level, of the kept steps alone. ``diff``: unified, paths relative to
-    the study's folder, as ``patch -p1`` and ``git apply`` take it. ``by_hand``: what no file of the
-    study can hold, in words that say where it goes.
+    the study's folder, to be read: changed lines alone, cut to the directive, since the rest of a
+    user's file may be secret; ``labcoat diff`` prints the whole, as ``patch -p1`` and ``git apply``
+    take it. ``by_hand``: what no file of the study can hold, in words that say where it goes.
+    ``digests``: path -> keyed digest of each of the user's files as they were measured.
     """
 
     assignment: tuple[tuple[str, Level], ...]
     diff: str
     files: tuple[FileChange, ...]
     by_hand: tuple[str, ...]
+    digests: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -40,6 +40,33 @@ class UserFile:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FileEdit:
+    """One of the user's files as it was read, and as it is with the levels in force.
+
+    The same text twice where no level of it changes.
+    """
+
+    path: Path
+    before: str
+    after: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Edited:
+    """The user's own files with a variant's levels in force, and nothing rewired.
+
+    ``files``: every file of the user's that the component reads. ``options``: levels that
+    belong under the component's ``options`` in labcoat.toml. ``runtime``: levels of ``python``
+    that the files hold. ``by_hand``: what no file holds, in words that say where it goes.
+    """
+
+    files: tuple[FileEdit, ...] = ()
+    options: Mapping[str, Level] = field(default_factory=dict)
+    runtime: tuple[str, ...] = ()
+    by_hand: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Wiring:
     """What a component is given by the stack; everything in it lies in the sandbox.
 
@@ -111,6 +138,13 @@ class Component(Protocol):
 
     def render(self, variant: Variant, wiring: Wiring) -> Rendered:
         """Files and argv for this variant. Raises: RenderError with file and line."""
+
+    def edited(self, variant: Variant) -> Edited:
+        """The user's own files with this variant's levels, to be handed over; pure.
+
+        Adopted again, they render as the variant does now. Files in which no level changes
+        keep their bytes. Raises: RenderError with file and line.
+        """
 
     def check(self, host: Host, rendered: Rendered, wiring: Wiring) -> None:
         """The component's own opinion of its files, once written.

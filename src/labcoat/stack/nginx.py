@@ -14,7 +14,7 @@ from labcoat.model.stack import Endpoint, Speaks
 from labcoat.model.study import App, ComponentSpec
 from labcoat.model.variant import Level, Variant
 from labcoat.stack import probe
-from labcoat.stack.base import Rendered, Wiring
+from labcoat.stack.base import Edited, FileEdit, Rendered, Wiring
 from labcoat.stack.edit import nginx as language
 from labcoat.stack.edit.patch import Patch, apply
 from labcoat.stack.nginx_doors import doors, listens, towards
@@ -84,9 +84,7 @@ class Nginx:
 
     def render(self, variant: Variant, wiring: Wiring) -> Rendered:
         """The rewired files and ``nginx -c``. Raises: RenderError."""
-        texts = dict(self.adopted.texts)
-        for knob, level in variant.levels(self.name).items():
-            self._assign(texts, knob, level)
+        texts = self._assigned(variant)
         names = self._names()
         rewiring = Rewiring(
             adopted=self.adopted,
@@ -101,6 +99,17 @@ class Nginx:
         }
         return Rendered(
             files=files, argv=_argv(wiring, names[self.adopted.root]), rewired=rewiring.told()
+        )
+
+    def edited(self, variant: Variant) -> Edited:
+        """nginx.conf and what it includes of the user's, each where the directive stands."""
+        texts = self._assigned(variant)
+        return Edited(
+            files=tuple(
+                FileEdit(path=path, before=text, after=texts[path])
+                for path, text in self.adopted.texts.items()
+                if path.parent != SHIPPED
+            )
         )
 
     def check(self, host: Host, rendered: Rendered, wiring: Wiring) -> None:
@@ -130,6 +139,13 @@ class Nginx:
             return {}
         active, accepts, handled, requests = (float(count) for count in found.groups())
         return {"active": active, "accepts": accepts, "handled": handled, "requests": requests}
+
+    def _assigned(self, variant: Variant) -> dict[Path, str]:
+        """Every text with the variant's levels. Raises: RenderError."""
+        texts = dict(self.adopted.texts)
+        for knob, level in variant.levels(self.name).items():
+            self._assign(texts, knob, level)
+        return texts
 
     def _assign(self, texts: dict[Path, str], knob: str, level: Level) -> None:
         own = {path: text for path, text in texts.items() if path.parent != SHIPPED}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, Self
 from urllib.parse import quote
@@ -16,10 +16,11 @@ from labcoat.host.base import Host, Process
 from labcoat.model.stack import Endpoint, Speaks
 from labcoat.model.study import App, ComponentSpec
 from labcoat.model.variant import Level, Variant
-from labcoat.stack.base import Rendered, UserFile, Wiring
+from labcoat.stack.base import Edited, Rendered, UserFile, Wiring
 from labcoat.stack.edit import postgres as language
 from labcoat.stack.edit.lines import Setting, blanked
-from labcoat.stack.edit.patch import Patch, apply
+from labcoat.stack.edit.patch import Patch, apply, spelled
+from labcoat.stack.given import Given
 
 FILE = "postgresql.conf"
 HBA = "pg_hba.conf"
@@ -56,17 +57,18 @@ class Postgres:
     name: ClassVar[str] = "postgres"
     speaks: ClassVar[tuple[Speaks, ...]] = (Speaks.POSTGRES,)
     origin: UserFile
+    given: Given = field(default_factory=Given, repr=False)
 
     @classmethod
     def adopt(cls, spec: ComponentSpec, app: App, *, behind: tuple[Endpoint, ...] = ()) -> Self:
         """Postgres with the user's postgresql.conf, or with none. Raises: RenderError."""
         del app, behind
-        origin = UserFile.read(spec.file) if spec.file else UserFile(path=Path(FILE))
-        options = dict(spec.options)
-        if options:
-            text = language.assign(origin.text, options, path=origin.path)
+        given = Given(file=UserFile.read(spec.file) if spec.file else None, options=spec.options)
+        origin = given.file or UserFile(path=Path(FILE))
+        if given.options:
+            text = language.assign(origin.text, dict(given.options), path=origin.path)
             origin = UserFile(path=origin.path, text=text)
-        component = cls(origin=origin)
+        component = cls(origin=origin, given=given)
         component._settings()
         return component
 
@@ -120,6 +122,17 @@ class Postgres:
             rewired=(*notes, *(note for _, note in changes)),
             unprivileged=True,
             stop_signal=signal.SIGINT,
+        )
+
+    def edited(self, variant: Variant) -> Edited:
+        """postgresql.conf, or options; files that it includes stay as they are."""
+        return self.given.edited(
+            variant.levels(self.name),
+            assign=language.assign,
+            by_hand=lambda name, level: (
+                f"postgres: the line {name} = {language.quoted(spelled(level))} in the"
+                " postgresql.conf of your cluster"
+            ),
         )
 
     def check(self, host: Host, rendered: Rendered, wiring: Wiring) -> None:

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from labcoat.errors import RenderError
 from labcoat.model.variant import Level
 from labcoat.stack.base import Rendered
-from labcoat.stack.edit.patch import spelled
+from labcoat.stack.edit.patch import newline_of, spelled
 
 NAME = "python"
 FORKING = ("gunicorn", "uwsgi")
@@ -89,3 +89,100 @@ class Runtime:
     def texts(self) -> dict[str, str]:
         """The files by name."""
         return {name: (_SHIPPED / name).read_text(encoding="utf-8") for name in self.files}
+
+
+FREEZE = """\
+gc.disable()  # until the workers are forked; what is loaded by then is never collected
+os.register_at_fork(
+    before=lambda parent=os.getpid(): os.getpid() == parent and gc.freeze(),
+    after_in_parent=gc.enable,
+    after_in_child=gc.enable,
+)
+"""
+"""``gc.freeze`` in a gunicorn.conf.py: what the sandbox's ``sitecustomize`` does."""
+
+_THRESHOLD = re.compile(r"^gc\.set_threshold\(\d+\)", re.MULTILINE)
+
+
+def collector_lines(text: str, levels: Mapping[str, Level]) -> tuple[str, tuple[str, ...]]:
+    """A gunicorn.conf.py with the collector's levels, and the names of those that it now holds.
+
+    Gunicorn executes the file in the process that its workers are forked from, and ignores
+    names that are no settings.
+    """
+    newline = newline_of(text)
+    freeze = FREEZE.replace("\n", newline)
+    lines: list[str] = []
+    modules: set[str] = set()
+    held = tuple(name for name in levels if name in {"gc.threshold", "gc.freeze"})
+    threshold = levels.get("gc.threshold")
+    if threshold is not None:
+        line = f"gc.set_threshold({threshold})"
+        ours = [found.span() for found in _THRESHOLD.finditer(text)]
+        if ours:
+            start, end = ours[-1]
+            text = text[:start] + line + text[end:]
+        else:
+            lines.append(line + newline)
+            modules.add("gc")
+    if levels.get("gc.freeze") is True and freeze not in text:
+        lines.append(freeze)
+        modules |= {"gc", "os"}
+    if levels.get("gc.freeze") is False:
+        text = text.replace(freeze, "")
+    if lines:
+        missing = [
+            f"import {name}{newline}" for name in sorted(modules) if not _imports(text, name)
+        ]
+        lead = newline if text and not text.endswith("\n") else ""
+        text += lead + "".join((newline, *missing, *lines))
+    return text, held
+
+
+def _imports(text: str, module: str) -> bool:
+    return re.search(rf"^import {module}\s*$", text, re.MULTILINE) is not None
+
+
+def by_hand(
+    levels: Mapping[str, Level], *, server: str, module: str, held: Collection[str] = ()
+) -> tuple[str, ...]:
+    """What a person has to write for levels of ``python`` that no file of the study holds.
+
+    ``module``: the one that makes the app. ``held``: levels that a file holds already.
+    """
+    words: list[str] = []
+    for name, level in levels.items():
+        if name in held:
+            continue
+        if _VARIABLE.fullmatch(name):
+            words.append(_variable_words(name, spelled(level, true="1", false=""), server))
+        elif name == "gc.threshold":
+            words.append(
+                f"python.gc.threshold: import gc; gc.set_threshold({level}) at the top of the"
+                f" module {module}, which makes the app"
+            )
+        elif name == "gc.freeze" and level is True:
+            words.append(_freeze_words(server, module))
+    return tuple(words)
+
+
+def _variable_words(name: str, value: str, server: str) -> str:
+    if not value:
+        return f"python.{name}: no {name} in the environment that {server} is started with"
+    return (
+        f"python.{name}: {name}={value} in the environment that {server} is started with"
+        f" (systemd: Environment={name}={value}; a container: ENV {name}={value})"
+    )
+
+
+def _freeze_words(server: str, module: str) -> str:
+    if server == "gunicorn":
+        return (
+            "python.gc.freeze: in the gunicorn.conf.py that it reads: import gc, os; gc.disable();"
+            " os.register_at_fork(before=gc.freeze,"
+            " after_in_parent=gc.enable, after_in_child=gc.enable)"
+        )
+    return (
+        f"python.gc.freeze: import gc; gc.disable() at the top of the module {module}, and in it a"
+        " function under @uwsgidecorators.postfork that calls gc.freeze() and gc.enable()"
+    )

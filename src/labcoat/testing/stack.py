@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
@@ -28,7 +28,7 @@ from labcoat.model.study import App, ComponentSpec, Interface, Study
 from labcoat.model.variant import ORIGIN, Level, Variant
 from labcoat.model.workload import RequestTemplate, Workload
 from labcoat.stack import probe
-from labcoat.stack.base import Component, Rendered, Wiring
+from labcoat.stack.base import Component, Edited, Rendered, Wiring
 from labcoat.stack.binaries import Located
 from labcoat.stack.components import adopt
 from labcoat.stack.rig import Rig
@@ -78,16 +78,17 @@ class SimulatedProcess:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SimulatedComponent:
-    """A component that renders to nothing."""
+    """A component that renders to nothing, and has no file."""
 
     name: ClassVar[str] = "simulated"
     speaks: ClassVar[tuple[Speaks, ...]] = (Speaks.HTTP,)
+    options: tuple[tuple[str, Level], ...] = ()
 
     @classmethod
     def adopt(cls, spec: ComponentSpec, app: App, *, behind: tuple[Endpoint, ...] = ()) -> Self:
-        """Itself, whatever the files say."""
-        del spec, app, behind
-        return cls()
+        """Itself, with the study's options."""
+        del app, behind
+        return cls(options=spec.options)
 
     def origin_endpoints(self) -> tuple[Endpoint, ...]:
         """Unsaid."""
@@ -108,9 +109,16 @@ class SimulatedComponent:
 
     def render(self, variant: Variant, wiring: Wiring) -> Rendered:
         """No files, and the levels as words."""
-        levels = variant.levels(self.name)
+        levels = {**dict(self.options), **variant.levels(self.name)}
         words = tuple(f"{name}={levels[name]}" for name in sorted(levels))
         return Rendered(files={}, argv=(*wiring.binary, *words))
+
+    def edited(self, variant: Variant) -> Edited:
+        """Options alone."""
+        said = dict(self.options)
+        levels = variant.levels(self.name)
+        options = {name: level for name, level in levels.items() if said.get(name) != level}
+        return Edited(options=options, by_hand=tuple(f"{self.name}: {name}" for name in options))
 
     def check(self, host: Host, rendered: Rendered, wiring: Wiring) -> None:
         """Always well."""
@@ -263,6 +271,44 @@ def tiny_study(
     )
 
 
+def assert_edits_agree(
+    adopted: Callable[[ComponentSpec], Component], spec: ComponentSpec, wiring: Wiring
+) -> None:
+    """Files edited for a variant and adopted anew render as the variant did.
+
+    ``adopted``: the component of a spec. Its files are written over, and put back.
+    """
+    component = adopted(spec)
+    for level in (2, 3):
+        variant = Variant.of({f"{component.name}.{EDITED[component.name]}": level})
+        edited = component.edited(variant)
+        assert edited == component.edited(variant)
+        assert bool(edited.options) is bool(edited.by_hand)
+        changed = [file for file in edited.files if file.after != file.before]
+        assert changed or edited.options, "the level is nowhere"
+        for file in changed:
+            file.path.write_bytes(file.after.encode())
+        options = tuple({**dict(spec.options), **edited.options}.items())
+        again = adopted(replace(spec, options=options))
+        assert again.render(ORIGIN, wiring) == component.render(variant, wiring)
+        assert again.edited(variant).options == {}
+        assert all(file.after == file.before for file in again.edited(variant).files)
+        for file in changed:
+            file.path.write_bytes(file.before.encode())
+
+
+EDITED: Mapping[str, str] = {
+    "nginx": "worker_processes",
+    "uwsgi": "threads",
+    "gunicorn": "threads",
+    "granian": "workers",
+    "uvicorn": "workers",
+    "postgres": "max_worker_processes",
+    "simulated": "anything",
+}
+"""A directive of each component that takes a whole number, to edit its files with."""
+
+
 class ComponentContract(ABC):
     """Subclass it as ``Test...``, give ``study`` and ``nonsense``, and pytest collects the rest."""
 
@@ -280,6 +326,9 @@ class ComponentContract(ABC):
 
     def component(self, folder: Path) -> Component:
         return adopt(self.study(folder))[self.name]
+
+    def spec(self, folder: Path) -> ComponentSpec:
+        return next(each for each in self.study(folder).components if each.name == self.name)
 
     def wiring(self, folder: Path) -> Wiring:
         return Wiring(
@@ -307,6 +356,28 @@ class ComponentContract(ABC):
         rendered = self.component(tmp_path).render(ORIGIN, self.wiring(tmp_path))
         for name in rendered.files:
             assert Path(name).parts == (name,)
+
+    def test_files_in_which_no_level_changes_keep_their_bytes(self, tmp_path: Path) -> None:
+        edited = self.component(tmp_path).edited(ORIGIN)
+        assert (edited.options, edited.by_hand, edited.runtime) == ({}, (), ())
+        spec = self.spec(tmp_path)
+        assert len(edited.files) == (spec.file is not None)
+        for file in edited.files:
+            assert file.before.encode() == file.after.encode() == file.path.read_bytes()
+
+    def test_edited_files_render_as_the_variant_does(self, tmp_path: Path) -> None:
+        study, spec, wiring = self.study(tmp_path), self.spec(tmp_path), self.wiring(tmp_path)
+
+        def adopted(changed: ComponentSpec) -> Component:
+            others = [changed if each.name == self.name else each for each in study.components]
+            return adopt(replace(study, components=tuple(others)))[self.name]
+
+        assert_edits_agree(adopted, spec, wiring)
+        if self.name != "nginx":  # which has no options
+            bare = replace(spec, file=None)
+            assert_edits_agree(adopted, bare, wiring)
+            said = replace(bare, options=((EDITED[self.name], 1),))
+            assert_edits_agree(adopted, said, wiring)
 
     def test_it_serves_and_stops_and_leaves_no_orphan(self, tmp_path: Path) -> None:
         base = tmp_path / "boxes"

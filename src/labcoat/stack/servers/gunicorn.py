@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import ClassVar, Self
 
@@ -14,10 +14,12 @@ from labcoat.host.base import Host, Process
 from labcoat.model.stack import Endpoint, Speaks
 from labcoat.model.study import App, ComponentSpec
 from labcoat.model.variant import Level, Variant
-from labcoat.stack.base import Rendered, UserFile, Wiring
+from labcoat.stack.base import Edited, FileEdit, Rendered, UserFile, Wiring
 from labcoat.stack.blame import way_out_of
 from labcoat.stack.edit import python as language
 from labcoat.stack.edit.patch import Patch, apply
+from labcoat.stack.given import Given
+from labcoat.stack.runtime import collector_lines
 
 CHECK_TIMEOUT_S = 120.0
 FILE = "gunicorn.conf.py"
@@ -59,6 +61,7 @@ class Gunicorn:
     speaks: ClassVar[tuple[Speaks, ...]] = (Speaks.HTTP,)
     origin: UserFile
     options: tuple[tuple[str, Level], ...] = ()
+    has_file: bool = field(default=False, repr=False)
 
     @classmethod
     def adopt(cls, spec: ComponentSpec, app: App, *, behind: tuple[Endpoint, ...] = ()) -> Self:
@@ -66,7 +69,7 @@ class Gunicorn:
         del app, behind
         origin = UserFile.read(spec.file) if spec.file else UserFile(path=Path(FILE))
         options = tuple((name.replace("-", "_").lstrip("_"), level) for name, level in spec.options)
-        component = cls(origin=origin, options=options)
+        component = cls(origin=origin, options=options, has_file=spec.file is not None)
         component._refuse()
         return component
 
@@ -110,6 +113,26 @@ class Gunicorn:
         if "wsgi_app" not in lines:
             argv = (*argv, wiring.app.target)
         return Rendered(files={FILE: text}, argv=argv, rewired=rewired)
+
+    def edited(self, variant: Variant) -> Edited:
+        """gunicorn.conf.py, or options; the file holds the levels of the collector as well."""
+        given = Given(file=self.origin if self.has_file else None, options=self.options)
+        edited = given.edited(
+            variant.levels(self.name),
+            assign=language.assign,
+            by_hand=lambda name, level: (
+                f"gunicorn: the line {name} = {level!r} in the gunicorn.conf.py that it reads"
+            ),
+        )
+        if not edited.files:
+            return edited
+        (file,) = edited.files
+        text, runtime = collector_lines(file.after, variant.levels("python"))
+        return replace(
+            edited,
+            files=(FileEdit(path=file.path, before=file.before, after=text),),
+            runtime=runtime,
+        )
 
     def check(self, host: Host, rendered: Rendered, wiring: Wiring) -> None:
         """``gunicorn --check-config``, which imports the app too.

@@ -10,7 +10,8 @@ from labcoat.host.base import Host
 from labcoat.model.stack import Endpoint, Speaks
 from labcoat.model.study import ComponentSpec
 from labcoat.model.variant import Level
-from labcoat.stack.base import Rendered, Wiring
+from labcoat.stack.base import Edited, Rendered, Wiring
+from labcoat.stack.given import Given
 
 CHECK_TIMEOUT_S = 60.0
 
@@ -67,6 +68,18 @@ def listening(endpoint: Endpoint) -> dict[str, Level]:
     if endpoint.path is not None:
         return {"uds": str(endpoint.path)}
     return {"host": endpoint.host, "port": endpoint.port}
+
+
+def edited(
+    name: str, options: tuple[tuple[str, Level], ...], levels: Mapping[str, Level]
+) -> Edited:
+    """The options with these levels, and the words for the user's own command line."""
+    return Given(options=options).edited(
+        {spelled(option): level for option, level in levels.items()},
+        by_hand=lambda option, level: (
+            f"{name}: {' '.join(as_argv({option: level}))} on its command line, where you start it"
+        ),
+    )
 
 
 def as_argv(options: Mapping[str, Level], *, bare_no: bool = True) -> tuple[str, ...]:

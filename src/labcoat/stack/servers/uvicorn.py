@@ -10,7 +10,7 @@ from labcoat.host.base import Host, Process
 from labcoat.model.stack import Endpoint, Speaks
 from labcoat.model.study import App, ComponentSpec, Interface
 from labcoat.model.variant import Level, Variant
-from labcoat.stack.base import Rendered, Wiring
+from labcoat.stack.base import Edited, Rendered, Wiring
 from labcoat.stack.servers import options as command_line
 
 REFUSED = {
@@ -74,6 +74,10 @@ class Uvicorn:
         argv = (*wiring.binary, *command_line.as_argv(merged), wiring.app.target)
         rewired = command_line.moved(self.name, self.origin_endpoints(), wiring.listen)
         return Rendered(files={}, argv=argv, rewired=rewired)
+
+    def edited(self, variant: Variant) -> Edited:
+        """Options; there is no file."""
+        return command_line.edited(self.name, self.options, variant.levels(self.name))
 
     def check(self, host: Host, rendered: Rendered, wiring: Wiring) -> None:
         """Whether Uvicorn knows the options. Raises: RenderError."""

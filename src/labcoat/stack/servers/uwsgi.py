@@ -7,7 +7,7 @@ import re
 import signal
 import socket
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -16,10 +16,11 @@ from labcoat.host.base import Host, Process
 from labcoat.model.stack import Endpoint, Speaks
 from labcoat.model.study import App, ComponentSpec, Interface
 from labcoat.model.variant import Level, Variant
-from labcoat.stack.base import Rendered, UserFile, Wiring
+from labcoat.stack.base import Edited, Rendered, UserFile, Wiring
 from labcoat.stack.edit import ini as language
 from labcoat.stack.edit.lines import Setting, appended
-from labcoat.stack.edit.patch import Patch, apply
+from labcoat.stack.edit.patch import Patch, apply, spelled
+from labcoat.stack.given import Given
 
 FILE = "uwsgi.ini"
 SOCKETS: Mapping[str, Speaks] = {
@@ -76,6 +77,7 @@ class Uwsgi:
     name: ClassVar[str] = "uwsgi"
     speaks: ClassVar[tuple[Speaks, ...]] = (Speaks.UWSGI, Speaks.HTTP)
     origin: UserFile
+    given: Given = field(default_factory=Given, repr=False)
 
     @classmethod
     def adopt(cls, spec: ComponentSpec, app: App, *, behind: tuple[Endpoint, ...] = ()) -> Self:
@@ -87,18 +89,20 @@ class Uwsgi:
                 where="[stack] uwsgi",
                 way_out="name granian, uvicorn, or gunicorn with an ASGI worker instead",
             )
-        origin = UserFile(path=Path(FILE), text="")
-        if spec.file is not None:
-            if spec.file.suffix != ".ini":
-                raise RenderError(
-                    "only ini files of uWSGI can be adopted",
-                    where=spec.file,
-                    way_out="write the same options into an .ini file with a [uwsgi] section",
-                )
-            origin = UserFile.read(spec.file)
+        if spec.file is not None and spec.file.suffix != ".ini":
+            raise RenderError(
+                "only ini files of uWSGI can be adopted",
+                where=spec.file,
+                way_out="write the same options into an .ini file with a [uwsgi] section",
+            )
         options = {name.replace("_", "-"): level for name, level in spec.options}
+        given = Given(
+            file=None if spec.file is None else UserFile.read(spec.file),
+            options=tuple(options.items()),
+        )
+        origin = given.file or UserFile(path=Path(FILE))
         text = language.assign(origin.text, options, path=origin.path) if options else origin.text
-        component = cls(origin=replace(origin, text=text))
+        component = cls(origin=replace(origin, text=text), given=given)
         component._refuse()
         return component
 
@@ -145,6 +149,18 @@ class Uwsgi:
         argv = (*wiring.binary, "--ini", str(wiring.directory / path.name))
         return Rendered(
             files={path.name: text}, argv=argv, rewired=rewired, stop_signal=signal.SIGINT
+        )
+
+    def edited(self, variant: Variant) -> Edited:
+        """The ini file, or options."""
+        return self.given.edited(
+            variant.levels(self.name),
+            assign=language.assign,
+            names=language.names,
+            by_hand=lambda name, level: (
+                f"uwsgi: the line {name} = {spelled(level, true='true', false='false')} below"
+                " [uwsgi] in its ini file"
+            ),
         )
 
     def check(self, host: Host, rendered: Rendered, wiring: Wiring) -> None:
