@@ -10,7 +10,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from labcoat.errors import UsageError
+
 if TYPE_CHECKING:
+    from labcoat.model.metric import Metric
     from labcoat.model.study import Study
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
@@ -62,6 +65,20 @@ def open_study(study_file: Path | None) -> Study:
     from labcoat.lab.study.study_file import find_study, read_study
 
     return read_study(find_study(Path.cwd()) if study_file is None else study_file)
+
+
+def metric_of(name: str) -> Metric:
+    """The metric of a name. Raises: UsageError."""
+    from labcoat.model.metric import METRICS
+
+    found = next((metric for metric in METRICS if metric.name == name), None)
+    if found is None:
+        raise UsageError(
+            f"there is no metric {name!r}",
+            where="--objective",
+            way_out=f"one of {', '.join(metric.name for metric in METRICS)}",
+        )
+    return found
 
 
 def print_document(document: Mapping[str, object]) -> None:

@@ -22,5 +22,6 @@ COMMANDS: tuple[CommandRow, ...] = (
         "baseline", "labcoat.cli.baseline", "Measure the stack: noise, capacity, where time goes."
     ),
     CommandRow("try", "labcoat.cli.try_", "Ask one question: is it better with KNOB=LEVEL?"),
+    CommandRow("tune", "labcoat.cli.tune", "Find the few settings that make it faster; prove it."),
     CommandRow("knobs", "labcoat.cli.knobs", "List and explain the knobs: what, why, trade-off."),
 )

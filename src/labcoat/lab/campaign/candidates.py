@@ -82,9 +82,7 @@ def candidates(
                 left_out.append(LeftOut(change=change, reason=impossible))
                 continue
             found.append(
-                Candidate(
-                    knob=knob, level=level, change=change, prior=knob.prior * LATER**place
-                )
+                Candidate(knob=knob, level=level, change=change, prior=knob.prior * LATER**place)
             )
     return tuple(found), tuple(left_out)
 

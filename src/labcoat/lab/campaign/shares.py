@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from labcoat.lab.trial.workbench import Reading
 from labcoat.model.baseline import Baseline
 from labcoat.model.knob import Knob, Relief
+from labcoat.stats.ceiling import amdahl_gain
 
 APP_DOUBT = 0.15
 """How much of the app's own cost in its server may be the server's after all."""
@@ -91,9 +92,7 @@ def shares_in(readings: Sequence[Reading], *, server: str, app_s: float) -> Shar
         server=server,
         app_s=app_s,
         front=_front(names, server),
-        idle_s=sum(
-            each.idle_ratio * each.usage.host_after.cores * each.wall_s for each in readings
-        )
+        idle_s=sum(each.idle_ratio * each.usage.host_after.cores * each.wall_s for each in readings)
         / answered,
     )
 
@@ -104,4 +103,4 @@ def _front(names: Sequence[str], server: str) -> frozenset[str]:
 
 
 def _gain(part_s: float, whole_s: float) -> float:
-    return part_s / (whole_s - part_s) if whole_s > part_s else math.inf
+    return amdahl_gain(part_s / whole_s) if whole_s > part_s else math.inf
