@@ -17,6 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import psutil
 import psycopg
 import pytest
 
@@ -28,7 +29,7 @@ from labcoat.knobs import KNOBS, find
 from labcoat.model.host import Facts
 from labcoat.model.knob import Knob
 from labcoat.model.stack import Endpoint, Speaks
-from labcoat.model.study import ComponentSpec, Study
+from labcoat.model.study import ComponentSpec, Interface, Study
 from labcoat.model.variant import Level, Variant
 from labcoat.stack import environment, probe
 from labcoat.stack.base import Wiring
@@ -83,6 +84,8 @@ class Boots:
                 assert answer is not None
                 assert answer.status == 200
                 self.said[position] = json.loads(answer.body)
+                process = psutil.Process(standing.layers[0].process.pid)
+                self.said[position]["argv"] = process.cmdline()
                 self.explained |= standing.explain()[standing.layers[0].name]
                 self.rig.stop(standing)
             yield level, self.said[position]
@@ -117,9 +120,12 @@ def assert_told(knobs: Sequence[Knob], told: Mapping[str, float]) -> None:
 
 @contextmanager
 def boots(folder: Path, name: str, knobs: Sequence[Knob], app: str, text: str) -> Iterator[Boots]:
-    file = folder / {"uwsgi": "uwsgi.ini", "gunicorn": "gunicorn.conf.py"}[name]
+    file = folder / {"uwsgi": "uwsgi.ini", "gunicorn": "gunicorn.conf.py"}.get(name, "none")
     file.write_text(text)
-    study = tiny_study(folder, (ComponentSpec(name=name, file=file),), source=app)
+    spec = ComponentSpec(name=name, file=file if text else None)
+    is_asgi = "async def app" in app
+    interface = Interface.ASGI if is_asgi else Interface.WSGI
+    study = tiny_study(folder, (spec,), source=app, interface=interface)
     with (
         Sandbox.open(LocalHost(), base=folder / "b") as sandbox,
         Rig(sandbox.host, sandbox, study) as rig,
@@ -188,6 +194,68 @@ def test_gunicorn_starts_with_both_ends_and_says_so(knob: Knob, gunicorn: Boots)
 def test_gunicorn_tells_what_conditions_ask_for(gunicorn: Boots) -> None:
     list(gunicorn.levels(find("gunicorn.workers")))
     assert_told(of("gunicorn"), gunicorn.explained)
+
+
+def assert_asked(knob: Knob, level: Level, argv: Sequence[str]) -> None:
+    """The running process was started with the level."""
+    if isinstance(level, bool):
+        assert f"--{'' if level else 'no-'}{knob.directive}" in argv
+    else:
+        assert argv[argv.index(f"--{knob.directive}") + 1] == str(level)
+
+
+GRANIAN_APP = """\
+import json, threading
+def app(environ, start_response):
+    start_response("200 OK", [])
+    return [json.dumps({"threads": threading.active_count()}).encode()]
+"""
+
+
+@pytest.fixture(scope="module")
+def granian(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Boots]:
+    folder = tmp_path_factory.mktemp("granian")
+    with boots(folder, "granian", of("granian"), GRANIAN_APP, "") as booted:
+        yield booted
+
+
+@rows("granian")
+def test_granian_starts_with_both_ends(knob: Knob, granian: Boots) -> None:
+    for level, said in granian.levels(knob):
+        assert_asked(knob, level, said["argv"])
+
+
+# Uvicorn's workers are children of the process that was started, unless there is but one.
+UVICORN_APP = """\
+import asyncio, json, logging, os, sys
+async def app(scope, receive, send):
+    if scope["type"] != "http":
+        return
+    loop = type(asyncio.get_running_loop()).__module__.partition(".")[0]
+    protocols = {"h11": "uvicorn.protocols.http.h11_impl" in sys.modules,
+                 "httptools": "uvicorn.protocols.http.httptools_impl" in sys.modules}
+    said = {"loop": loop, "http": [name for name, is_there in protocols.items() if is_there],
+            "access-log": logging.getLogger("uvicorn.access").hasHandlers()}
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": json.dumps(said).encode()})
+"""
+
+
+@pytest.fixture(scope="module")
+def uvicorn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Boots]:
+    folder = tmp_path_factory.mktemp("uvicorn")
+    with boots(folder, "uvicorn", of("uvicorn"), UVICORN_APP, "") as booted:
+        yield booted
+
+
+@rows("uvicorn")
+def test_uvicorn_starts_with_both_ends_and_says_so(knob: Knob, uvicorn: Boots) -> None:
+    for level, said in uvicorn.levels(knob):
+        assert_asked(knob, level, said["argv"])
+        if level != "auto" and knob.directive in {"loop", "http"}:
+            assert level in said[knob.directive]
+        if knob.directive == "access-log":
+            assert said["access-log"] is level
 
 
 PYTHON_APP = """\

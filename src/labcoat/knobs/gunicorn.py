@@ -27,8 +27,8 @@ GUNICORN: tuple[Knob, ...] = (
     ),
     Knob(
         name="gunicorn.worker_class",
-        domain=OneOf(("sync", "gthread")),
-        levels=always("gthread"),
+        domain=OneOf(("sync", "gthread", "gevent")),
+        levels=always("gthread", "gevent"),
         default=(("", "sync"),),
         why="Threads serve requests during waits, and connections can be kept.",
         condition=Condition(text="Requests wait for I/O, or nginx connects once per request."),
@@ -36,7 +36,7 @@ GUNICORN: tuple[Knob, ...] = (
         safety=Safety.SEMANTIC,
         relieves=(Relief.LAYER, Relief.WAITING, Relief.ALL),
         prior=0.2,
-        trap="The app must be thread-safe.",
+        trap="The app must be thread-safe; gevent, if installed, patches the standard library too.",
         source="Gunicorn, Settings, worker_class",
     ),
     Knob(
