@@ -32,7 +32,7 @@ from labcoat.lab.campaign.removal import prune
 from labcoat.lab.campaign.screening import STOPPED, screen, worth_of
 from labcoat.lab.campaign.shares import shares_of
 from labcoat.lab.campaign.spending import CAME_TO_ITS_END, Spending, sit_down
-from labcoat.lab.campaign.worth import would_take_s
+from labcoat.lab.campaign.worth import DOUBLING, would_take_s
 from labcoat.lab.experiment.history import read_history
 from labcoat.lab.handover.digests import Digests, digests_of
 from labcoat.lab.handover.patch import hand_over, keep_patch
@@ -224,18 +224,18 @@ def _refuse_noise(course: Course) -> None:
     if known or any(worth_of(course, (each.key,), each.prior).gain_per_s for each in worthwhile):
         return
     most = max(bounds[each.key] for each in worthwhile)
-    needed_s = would_take_s(min(most, 1.0), course.means)
-    less = (
-        f"give it --budget {_minutes(needed_s + course.reserve_s)}m, or quieten the machine:"
-        " labcoat doctor"
-        if needed_s is not None
-        else "quieten the machine (labcoat doctor), or lengthen the slices with --slice"
-    )
+    needed_s = would_take_s(min(most, DOUBLING) / 2, course.means)
+    spent_s = course.spending.spent_s + course.reserve_s
+    remedy = "quieten the machine (labcoat doctor), or lengthen the slices with --slice"
+    if needed_s is not None:
+        remedy = f"give it --budget {_minutes(spent_s + needed_s)}m, or {remedy}"
     raise PreflightError(
-        f"the noise here (sd {course.sd:.1%}) is too much for {course.asked.budget_s / 60:.0f} min:"
-        f" the most that any level could give is {most:.0%}",
+        f"{course.asked.budget_s / 60:.0f} min are too few to decide anything here: the baseline,"
+        f" a confirmation and a last look take {spent_s / 60:.1f} min of them, and at this noise"
+        f" (sd {course.sd:.1%}) one change takes"
+        f" {'no time that would be enough' if needed_s is None else f'{needed_s / 60:.1f} more'}",
         where=f"study {course.bench.study.name}",
-        way_out=less,
+        way_out=remedy,
     )
 
 
