@@ -185,7 +185,7 @@ def _of_candidate(course: Course, candidate: Candidate) -> Considered:
         reason = f"it acts on too little of a request to give {course.asked.margin:.1%}"
     else:
         outcome = "undecided"
-        reason, would_s = _undecided(course, candidate, experiments, bound)
+        reason, would_s = _undecided(course, candidate, experiments)
     return Considered(
         change=candidate.change,
         outcome=outcome,
@@ -197,7 +197,7 @@ def _of_candidate(course: Course, candidate: Candidate) -> Considered:
 
 
 def _undecided(
-    course: Course, candidate: Candidate, experiments: Sequence[Experiment], bound: float
+    course: Course, candidate: Candidate, experiments: Sequence[Experiment]
 ) -> tuple[str, float | None]:
     """Why nothing was decided, and the time that would decide it four times in five."""
     means = course.means
@@ -208,7 +208,7 @@ def _undecided(
         sought = max(abs(effect.point) if effect is not None else 0.0, course.asked.margin)
         left = f"left after {blocks} block{'' if blocks == 1 else 's'}{seen}"
         return f"{left}: other levels promised more per minute", would_take_s(sought, means)
-    sought = max(min(bound, 1.0) / 2, course.asked.margin)
+    sought = max(course.hope((candidate.key,)), course.asked.margin)
     chance = f"this one has a chance of {candidate.prior:.0%}"
     return f"not asked: other levels promised more, {chance}", would_take_s(sought, means)
 

@@ -185,6 +185,11 @@ class Course:
         bounds = [self.shares.bound(each.knob) for each in self.candidates_of(key)]
         return math.prod(1 + each for each in bounds) - 1
 
+    def hope(self, key: Key) -> float:
+        """What a change may be expected to give where it helps, a ratio."""
+        hopes = [self.shares.hope(each.knob) for each in self.candidates_of(key)]
+        return math.prod(1 + each for each in hopes) - 1
+
     def oriented(self, experiment: Experiment) -> list[float]:
         """Its values so far, signed so that up is better."""
         sample = experiment.sample(self.asked.objective.name)

@@ -223,7 +223,13 @@ def worth_of(course: Course, key: Key, prior: float) -> Worth:
     """What one more epoch on this change promises."""
     experiment = course.experiments.get((key, course.incumbent.name))
     values = [] if experiment is None else course.oriented(experiment)
-    return worth(values, prior=prior, bound=course.bound(key), means=course.means)
+    return worth(
+        values,
+        prior=prior,
+        hope=course.hope(key),
+        bound=course.bound(key),
+        means=course.means,
+    )
 
 
 def _pairs(course: Course) -> list[Key]:

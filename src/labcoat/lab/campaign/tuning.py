@@ -32,7 +32,7 @@ from labcoat.lab.campaign.removal import prune
 from labcoat.lab.campaign.screening import STOPPED, screen, worth_of
 from labcoat.lab.campaign.shares import shares_of
 from labcoat.lab.campaign.spending import CAME_TO_ITS_END, Spending, sit_down
-from labcoat.lab.campaign.worth import DOUBLING, would_take_s
+from labcoat.lab.campaign.worth import would_take_s
 from labcoat.lab.experiment.history import read_history
 from labcoat.lab.handover.digests import Digests, digests_of
 from labcoat.lab.handover.patch import hand_over, keep_patch
@@ -213,8 +213,8 @@ def _wanted_workers(before: Baseline) -> float:
 
 def _refuse_noise(course: Course) -> None:
     """Raises: PreflightError where no level could give what this noise and budget could show."""
-    bounds = {each.key: course.bound((each.key,)) for each in course.candidates}
-    worthwhile = [each for each in course.candidates if bounds[each.key] >= course.asked.margin]
+    margin = course.asked.margin
+    worthwhile = [each for each in course.candidates if course.bound((each.key,)) >= margin]
     if not worthwhile or course.steps:
         return
     known = any(
@@ -223,8 +223,8 @@ def _refuse_noise(course: Course) -> None:
     )
     if known or any(worth_of(course, (each.key,), each.prior).gain_per_s for each in worthwhile):
         return
-    most = max(bounds[each.key] for each in worthwhile)
-    needed_s = would_take_s(min(most, DOUBLING) / 2, course.means)
+    most = max(course.hope((each.key,)) for each in worthwhile)
+    needed_s = would_take_s(most, course.means)
     spent_s = course.spending.spent_s + course.reserve_s
     remedy = "quieten the machine (labcoat doctor), or lengthen the slices with --slice"
     if needed_s is not None:

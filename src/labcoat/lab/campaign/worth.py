@@ -19,9 +19,6 @@ from labcoat.stats.forecast import critical
 from labcoat.stats.power import Costs, budget_for, smallest_ratio
 from labcoat.stats.sequential import first_look
 
-DOUBLING = 1.0
-"""Without a bound a knob is expected to give no more than this, a ratio."""
-
 FLOOR_POINTS = 5.0
 """The noise of the A/A experiment counts as so many points beside the experiment's own."""
 
@@ -53,35 +50,41 @@ class Worth:
 
 
 def worth(
-    values: Sequence[float], *, prior: float, bound: float, means: Means, cap: int = CAP
+    values: Sequence[float],
+    *,
+    prior: float,
+    hope: float,
+    bound: float,
+    means: Means,
+    cap: int = CAP,
 ) -> Worth:
     """The worth of going on with a question that has these values, oriented so that up is better.
 
-    Before the first value: the prior chance of half the bound. Then: a normal posterior of
-    the effect (centre ``prior`` times half the bound, deviation half the bound), the predicted
-    chance that the mean of the points which fit into the time left passes the two-sided
-    t-mixture, and the mean of the positive part of the effect.
+    Before the first value: the chance ``prior`` of an effect ``hope`` (a ratio). Then: a normal
+    posterior of the effect (centre ``prior`` times hope, deviation hope), the predicted chance
+    that the mean of the points which fit into the time left passes the two-sided t-mixture, and
+    the mean of the positive part of the effect, never above ``bound``.
     """
     n = len(values)
     points = min(cap, n + int(means.left_s / means.point_s))
-    hope = math.log1p(min(bound, DOUBLING) / 2)
+    aim = math.log1p(hope)
     least = math.expm1(min(means.sd * smallest_ratio(points, cap=cap, alpha=means.alpha), 700.0))
-    if points < first_look(means.alpha) or points <= n or hope <= 0:
+    if points < first_look(means.alpha) or points <= n or aim <= 0:
         return Worth(chance=0.0, gain_per_s=0.0, least=least)
     if n == 0:
         if bound < least:
             return Worth(chance=0.0, gain_per_s=0.0, least=least)
-        needed = _points_for(hope, means, points)
+        needed = _points_for(aim, means, points)
         return Worth(
-            chance=prior * (0.8 if hope >= math.log1p(least) else 0.4),
-            gain_per_s=prior * hope / (needed * means.point_s),
+            chance=prior * (0.8 if aim >= math.log1p(least) else 0.4),
+            gain_per_s=prior * aim / (needed * means.point_s),
             least=least,
         )
     x = np.asarray(values, dtype=np.float64)
     own = float(x.var(ddof=1)) * (n - 1) if n > 1 else 0.0
     sd = math.sqrt((FLOOR_POINTS * means.sd**2 + own) / (FLOOR_POINTS + n - 1))
-    precision = 1 / hope**2 + n / sd**2
-    centre = (prior * hope / hope**2 + float(x.sum()) / sd**2) / precision
+    precision = 1 / aim**2 + n / sd**2
+    centre = (prior / aim + float(x.sum()) / sd**2) / precision
     spread = math.sqrt(1 / precision)
     share = (points - n) / points
     mean = (float(x.sum()) + (points - n) * centre) / points
