@@ -6,6 +6,7 @@
     worth        what another epoch on a question promises per second
     course       what is known so far: the incumbent, its steps, every experiment, the clock
     screening    one change at a time; the next epoch goes where it promises most
+    proposing    several numbers at once, by a model, where there are three or more
     removal      each accepted change measured by leaving it out
     confirmation origin against what is handed over, a number of epochs fixed before
     after        the tuned stack, described as the baseline was

@@ -152,6 +152,18 @@ class Course:
             self.experiments[place] = self.begun(question)
         return self.experiments[place]
 
+    def recall(self) -> None:
+        """Take up again what earlier sittings asked of this incumbent."""
+        keys = {each.key for each in self.candidates}
+        for record in self.known:
+            levels = dict(self.incumbent.assignment)
+            key: Key = tuple(
+                each for each in record.treatment.assignment if levels.get(each[0]) != each[1]
+            )
+            is_ours = record.baseline == self.incumbent and keys.issuperset(key)
+            if record.kind == "try" and key and is_ours and not self.is_settled(key):
+                self.experiment_of(key, if_known=True)
+
     def decision_of(self, experiment: Experiment) -> Decision:
         """What the rule says of it now."""
         return self.decisions[experiment.record.id]

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 
 from labcoat.lab.campaign.course import Course, Key, Taken
+from labcoat.lab.campaign.proposing import propose
 from labcoat.lab.campaign.shares import shares_in
 from labcoat.lab.campaign.worth import Worth, worth
 from labcoat.lab.experiment.epoch import measure_epoch
@@ -105,10 +106,7 @@ def _take_recorded(course: Course) -> bool:
 
     The journal is asked as well: another sitting may have found it, before it was cut short.
     """
-    for candidate in course.candidates:
-        _recall(course, (candidate.key,))
-    for key in _pairs(course):
-        _recall(course, key)
+    course.recall()
     for (key, over), experiment in course.experiments.items():
         decision = course.decision_of(experiment)
         if over != course.incumbent.name or decision.verdict is not Verdict.IMPROVED:
@@ -118,11 +116,6 @@ def _take_recorded(course: Course) -> bool:
         _take(course, key, experiment, decision)
         return True
     return False
-
-
-def _recall(course: Course, key: Key) -> None:
-    if not course.is_settled(key):
-        course.experiment_of(key, if_known=True)
 
 
 def _take(course: Course, key: Key, experiment: Experiment, decision: Decision) -> None:
@@ -195,12 +188,10 @@ def _next(course: Course) -> Next | str:
             found.append(Next(key=key, worth=worth_of(course, key, candidate.prior)))
     worthy = [each for each in found if each.worth.gain_per_s > 0]
     if not worthy:
-        worthy = [
-            each
-            for key in _pairs(course)
-            if not course.is_settled(key)
-            and (each := Next(key=key, worth=worth_of(course, key, PAIR_PRIOR))).worth.gain_per_s
+        together = [
+            Next(key=key, worth=worth_of(course, key, PAIR_PRIOR)) for key in _cells(course)
         ]
+        worthy = [each for each in together if each.worth.gain_per_s > 0]
     if not worthy:
         least = min((each.worth.least for each in found), default=math.inf)
         if not math.isfinite(least):
@@ -232,6 +223,13 @@ def worth_of(course: Course, key: Key, prior: float) -> Worth:
     )
 
 
+def _cells(course: Course) -> list[Key]:
+    """Changes of several knobs at once that are not answered yet."""
+    proposed = propose(course)
+    found = [*_pairs(course), *(() if proposed is None else (proposed,))]
+    return [key for key in found if not course.is_settled(key)]
+
+
 def _pairs(course: Course) -> list[Key]:
     """Two undecided changes of one component, of which each waits for the other.
 
@@ -243,7 +241,7 @@ def _pairs(course: Course) -> list[Key]:
         if Relief.WAITING in each.knob.relieves and _may_pair(course, each.key)
     ]
     return [
-        (one.key, other.key)
+        tuple(sorted((one.key, other.key)))
         for one, other in combinations(asked, 2)
         if one.knob.component == other.knob.component and one.knob.name != other.knob.name
     ]
