@@ -14,6 +14,7 @@ from labcoat.lab.campaign.worth import Means
 from labcoat.lab.experiment.experiment import Experiment, begin
 from labcoat.lab.experiment.history import History, read_history, same_studies
 from labcoat.lab.experiment.race import judged
+from labcoat.lab.trial.events import Asked
 from labcoat.lab.trial.question import Question, Rhythm, Rule
 from labcoat.lab.trial.workbench import Workbench
 from labcoat.model.baseline import Baseline
@@ -67,6 +68,7 @@ class Course:
     ``shares``: of the incumbent. ``experiments``: by what they change and the incumbent they
     were compared with. ``decisions``: by experiment id. ``refused``: changes that a guardrail
     kept out. ``removals``: of a knob, the experiment that measured its removal from the set.
+    ``under_way``: the experiment that had the last epoch.
     """
 
     bench: Workbench
@@ -91,6 +93,7 @@ class Course:
     dropped: dict[str, str] = field(default_factory=dict)
     controls: list[Experiment] = field(default_factory=list)
     known: list[ExperimentRecord] = field(default_factory=list)
+    under_way: str = ""
 
     def __post_init__(self) -> None:
         journal = self.bench.journal
@@ -167,6 +170,19 @@ class Course:
     def decision_of(self, experiment: Experiment) -> Decision:
         """What the rule says of it now."""
         return self.decisions[experiment.record.id]
+
+    def tell_asked(self, experiment: Experiment) -> None:
+        """Tell which question the next epoch goes to, where it is not the last one's."""
+        if self.under_way == experiment.record.id:
+            return
+        self.under_way = experiment.record.id
+        self.bench.tell(
+            Asked(
+                question=experiment.question,
+                experiment_id=experiment.record.id,
+                blocks=len(experiment.gathered.blocks),
+            )
+        )
 
     def judge(self, experiment: Experiment) -> Decision:
         """Ask the rule after an epoch."""
