@@ -88,7 +88,7 @@ def test_a_file_that_has_changed_since_is_refused(study: Study, tmp_path: Path) 
     assert caught.value.log == ("nginx.conf: changed since",)
     assert "labcoat tune" in (caught.value.way_out or "")
     with pytest.raises(RenderError) as caught:
-        hand_over(study, ORIGIN, (("gone.conf", "0"), *digests_of(study)[1:]))
+        hand_over(study, Variant.of({"uwsgi.threads": 2}), (("gone.conf", "0"), *digests[1:]))
     assert caught.value.log == (
         "gone.conf: no longer part of the stack", "nginx.conf: was not part of the stack",
     )  # fmt: skip
