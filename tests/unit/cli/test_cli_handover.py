@@ -116,6 +116,13 @@ def test_a_campaign_that_found_nothing_says_so(tune: Tune, ask: Ask) -> None:
     assert ask("apply")[1].splitlines()[1] == "nothing to change: nothing mattered"
 
 
+def test_levels_that_are_there_already_are_told(folder: Path, tune: Tune, ask: Ask) -> None:
+    tune({"uwsgi.processes": 4})
+    (folder / "uwsgi.ini").write_text("[uwsgi]\nprocesses = 4\n")
+    code, out, _ = ask("apply")
+    assert (code, out.splitlines()[1]) == (0, "nothing to change: your files hold these levels")
+
+
 def test_apply_and_back_in_words(folder: Path, tune: Tune, ask: Ask) -> None:
     tune({"uwsgi.processes": 4, "nginx.gzip": True, "python.MALLOC_ARENA_MAX": 2})
     first = (folder / "uwsgi.ini").read_text()

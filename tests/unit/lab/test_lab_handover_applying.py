@@ -6,7 +6,7 @@ import fcntl
 import os
 import stat
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -347,6 +347,69 @@ def test_an_interrupted_change_whose_contents_are_gone_is_told(tmp_path: Path) -
         writing.settle(tmp_path)
 
 
+def test_a_change_on_top_of_an_interrupted_one_is_refused(tmp_path: Path) -> None:
+    file = pending(tmp_path)
+    change = Replacement(path=file, before=b"1", after=b"3")
+    with writing.alone(tmp_path), pytest.raises(HostError, match="left a change half done"):
+        writing.replace_all(tmp_path, "y", [change])
+    assert writing.settle(tmp_path) == "x"
+
+
+def test_who_comes_second_to_finish_finds_nothing_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pending(tmp_path)
+    alone = writing.alone
+
+    def after_another(root: Path) -> Any:
+        with monkeypatch.context() as patched:
+            patched.setattr(writing, "alone", alone)
+            assert writing.settle(root) == "x"
+        return alone(root)
+
+    monkeypatch.setattr(writing, "alone", after_another)
+    assert writing.settle(tmp_path) is None
+
+
+def test_an_interrupted_change_of_a_file_that_is_gone_is_refused(tmp_path: Path) -> None:
+    pending(tmp_path).unlink()
+    with pytest.raises(HostError, match="was killed while it changed files"):
+        writing.settle(tmp_path)
+
+
+def test_what_never_came_about_is_swept_away(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"1")
+    with writing.alone(tmp_path):
+        stale = tmp_path / ".labcoat" / "states" / "stale"
+        stale.mkdir()
+        writing.replace_all(
+            tmp_path, "x", [Replacement(path=tmp_path / "a", before=b"1", after=b"2")]
+        )
+    assert not stale.exists()
+    assert writing.is_done(tmp_path, "x")
+
+
+def test_extended_attributes_stay_where_they_may(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a").write_bytes(b"1")
+    kept: dict[str, bytes] = {}
+
+    def keep(path: Path, name: str, value: bytes) -> None:
+        if name == "security.x":
+            raise PermissionError
+        kept[name] = value
+
+    monkeypatch.setattr(os, "listxattr", lambda path: ["security.x", "user.y"])
+    monkeypatch.setattr(os, "getxattr", lambda path, name: name.encode())
+    monkeypatch.setattr(os, "setxattr", keep)
+    with writing.alone(tmp_path):
+        writing.replace_all(
+            tmp_path, "x", [Replacement(path=tmp_path / "a", before=b"1", after=b"2")]
+        )
+    assert kept == {"user.y": b"user.y"}
+
+
 def test_states_that_cannot_be_kept_are_an_error(tmp_path: Path) -> None:
     (tmp_path / ".labcoat").write_text("a file")
     with pytest.raises(HostError, match="cannot keep states"), writing.alone(tmp_path):
@@ -407,6 +470,23 @@ class Handed(RuleBasedStateMachine):
     def the_files_are_as_in_the_state_that_holds(self) -> None:
         assert contents(self.root) == self.known[self.holds]
         assert read_history(self.journal, self.root).holds == self.holds
+
+
+def test_what_is_applied_is_still_read_when_the_study_file_changed(
+    study: Study, journal: Journal
+) -> None:
+    tuned = tuned_of(study, journal, LEVELS)
+    apply(study, journal, tuned)
+    other = replace(study, users=7)
+    assert read_tuned(journal, other) == tuned
+    # Another campaign in the same record of the study: not what is applied.
+    document = {
+        "at": "", "outcome": "improved", "sentence": "",
+        "handover": {"assignment": [["uwsgi.threads", 2]], "by_hand": [], "digests": []},
+    }  # fmt: skip
+    journal.record_finding(tuned.study_id, "tune", document)
+    with pytest.raises(JournalError, match="no finished campaign"):
+        read_tuned(journal, other)
 
 
 @pytest.mark.slow

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import stat
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
@@ -189,7 +188,9 @@ def test_a_line_is_cut_to_its_directive(line: str, told: str) -> None:
     assert diff.splitlines()[3:] == [f"+{told}"]
 
 
-Directives = Callable[[Study, dict[str, Level]], list[str]]
+def test_nothing_is_shown_where_nothing_is_known_or_changed() -> None:
+    assert unified.short("f", "a = 1\n", "a = 1\n", directives=["a"]) == ""
+    assert unified.short("f", "", "a = 1\n", directives=[]).splitlines()[3:] == ["+…"]
 
 
 @pytest.mark.parametrize(

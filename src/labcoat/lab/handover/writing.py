@@ -97,6 +97,12 @@ def replace_all(root: Path, id_: str, replacements: Sequence[Replacement]) -> No
     Raises: HostError, with every file as it was; also if one is not what it was thought to be.
     """
     folder = states_folder(root)
+    if (folder / PENDING).exists():
+        raise HostError(
+            "another labcoat was killed meanwhile, and left a change half done",
+            where=folder / PENDING,
+            way_out="try again: that change is finished first",
+        )
     replaced: list[Replacement] = []
     try:
         with _told("cannot keep the state", folder):
@@ -125,12 +131,13 @@ def settle(root: Path) -> str | None:
     Raises: HostError if a file is neither as before nor as after.
     """
     folder = states_folder(root)
-    if not (folder / PENDING).exists():
+    pending = folder / PENDING
+    if not pending.exists():
         return None
     with alone(root):
-        if not (folder / PENDING).exists():
+        id_ = pending.read_text(encoding="utf-8") if pending.exists() else None
+        if id_ is None:  # whoever had the lock before has finished it
             return None
-        id_ = (folder / PENDING).read_text(encoding="utf-8")
         replacements = kept(root, id_)
         _refuse_edited(folder, id_, replacements)
         what = "cannot finish a change of files that was interrupted"
