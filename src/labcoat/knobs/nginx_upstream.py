@@ -12,6 +12,14 @@ _BUFFERS = Phrase(
     form="NUMBER SIZE, 4 or more",
 )
 
+_SHORT = Quantity(units={"s": 1, "m": 60}, low=1, high=3600)
+_REPEATS = Condition(text="The same GET comes again within that time, without login and cookie.")
+_STALE = (
+    "What is served may be that old, and older while it is made anew; pages per user must bring \
+a cookie or a login."
+)
+_CACHE = "one level writes the path, the zone, the key, the bypass, the lock and the stale answers"
+
 UPSTREAM: tuple[Knob, ...] = (
     Knob(
         name="nginx.upstream.keepalive",
@@ -30,6 +38,59 @@ UPSTREAM: tuple[Knob, ...] = (
             "without effect for uwsgi_pass to uWSGI and for Gunicorn's sync workers",
         ),
         source="nginx, ngx_http_upstream_module, keepalive",
+    ),
+    Knob(
+        name="nginx.proxy_pass.keepalive",
+        domain=WholeNumber(low=1, high=1024),
+        levels=times_cpus(16),
+        default=(("", None), ("1.29.7", 32)),
+        why="All that it takes to use connections to the app server again: kept idle, HTTP/1.1, "
+        "and no Connection header.",
+        condition=Condition(text="nginx connects to the app server about once per request."),
+        cost=ApplyCost.RELOAD,
+        safety=Safety.SAFE,
+        relieves=(Relief.LAYER, Relief.WAITING, Relief.ALL),
+        prior=0.2,
+        trap="It counts idle connections per worker, each of which may hold a thread of the app.",
+        constraints=(
+            "proxy_pass to an upstream block",
+            "without effect for Gunicorn's sync workers",
+            "one level writes upstream keepalive, proxy_http_version and proxy_set_header",
+        ),
+        needs="1.1.4",
+        source="nginx, ngx_http_upstream_module, keepalive",
+    ),
+    Knob(
+        name="nginx.proxy_cache.valid",
+        domain=_SHORT,
+        levels=always("1s", "5s"),
+        default=(("", None),),
+        why="Answers to the same GET are kept so long: one request in all that time meets the app.",
+        condition=_REPEATS,
+        cost=ApplyCost.RELOAD,
+        safety=Safety.SEMANTIC,
+        relieves=(Relief.LAYER, Relief.WAITING, Relief.ALL),
+        prior=0.3,
+        trap=_STALE,
+        constraints=(_CACHE, "the file has no proxy_cache of its own"),
+        needs="1.11.10",
+        source="nginx, ngx_http_proxy_module, proxy_cache, proxy_cache_valid",
+    ),
+    Knob(
+        name="nginx.uwsgi_cache.valid",
+        domain=_SHORT,
+        levels=always("1s", "5s"),
+        default=(("", None),),
+        why="Answers to the same GET are kept so long: one request in all that time meets the app.",
+        condition=_REPEATS,
+        cost=ApplyCost.RELOAD,
+        safety=Safety.SEMANTIC,
+        relieves=(Relief.LAYER, Relief.WAITING, Relief.ALL),
+        prior=0.3,
+        trap=_STALE,
+        constraints=(_CACHE, "the file has no uwsgi_cache of its own"),
+        needs="1.11.10",
+        source="nginx, ngx_http_uwsgi_module, uwsgi_cache, uwsgi_cache_valid",
     ),
     Knob(
         name="nginx.upstream.keepalive_requests",

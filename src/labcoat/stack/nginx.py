@@ -22,6 +22,7 @@ from labcoat.stack.nginx_files import SHIPPED, Adopted
 from labcoat.stack.nginx_rewire import Rewiring, has_status, main_listen
 
 CHECK_TIMEOUT_S = 20.0
+_APP_FOLDER = "{app.folder}"
 _COUNTS = re.compile(r"Active connections: (\d+).*?(\d+) (\d+) (\d+)", re.DOTALL)
 
 
@@ -30,6 +31,8 @@ class Nginx:
     """nginx: one master, its workers, the user's servers.
 
     Apply cost: every knob is a RESTART here, so that both arms pay the same.
+    In a level ``{app.folder}`` means the folder of the app's module, where Flask, for one, looks
+    for ``static``.
     Counters need ``stub_status``, which not every build has; without it there are none.
     Source: nginx.org/en/docs.
     """
@@ -38,11 +41,11 @@ class Nginx:
     speaks: ClassVar[tuple[Speaks, ...]] = (Speaks.HTTP, Speaks.HTTPS)
     adopted: Adopted
     behind: tuple[Endpoint, ...] = ()
+    app_folder: Path = Path()
 
     @classmethod
     def adopt(cls, spec: ComponentSpec, app: App, *, behind: tuple[Endpoint, ...] = ()) -> Self:
         """The user's nginx.conf and what it includes. Raises: RenderError."""
-        del app
         if spec.file is None:
             raise RenderError(
                 "nginx needs a file",
@@ -55,7 +58,7 @@ class Nginx:
                 where="[stack] nginx",
                 way_out=f"write the directives into {spec.file}",
             )
-        return cls(adopted=Adopted.read(spec.file), behind=behind)
+        return cls(adopted=Adopted.read(spec.file), behind=behind, app_folder=_folder_of(app))
 
     def origin_endpoints(self) -> tuple[Endpoint, ...]:
         """The listen lines, the one through which the load comes first."""
@@ -132,6 +135,7 @@ class Nginx:
         return {"active": active, "accepts": accepts, "handled": handled, "requests": requests}
 
     def _assign(self, texts: dict[Path, str], knob: str, level: Level) -> None:
+        level = self._placed(knob, level)
         own = {path: text for path, text in texts.items() if path.parent != SHIPPED}
         sites = self.adopted.sites(texts)
         found = [(s.context, s.directive) for s in sites if s.directive.path in own]
@@ -140,6 +144,19 @@ class Nginx:
             patches.setdefault(path, []).append(patch)
         for path, changes in patches.items():
             texts[path] = apply(texts[path], changes)
+
+    def _placed(self, knob: str, level: Level) -> Level:
+        """The level with its placeholder filled. Raises: RenderError if no such folder is there."""
+        if not isinstance(level, str) or _APP_FOLDER not in level:
+            return level
+        filled = level.replace(_APP_FOLDER, str(self.app_folder))
+        if not Path(filled).is_dir():
+            raise RenderError(
+                f"nginx.{knob}: the app has no such folder",
+                where=filled,
+                way_out=f"name the folder: labcoat try nginx.{knob}=/its/path/",
+            )
+        return filled
 
     def _names(self) -> dict[Path, str]:
         """Names of the rendered files; flat, so that none can leave the folder."""
@@ -154,6 +171,13 @@ class Nginx:
             if rendered.files[name].count("\n") == self.adopted.texts[path].count("\n"):
                 line = line.replace(f"{wiring.directory / name}:", f"{path}:")
         return line
+
+
+def _folder_of(app: App) -> Path:
+    """The folder of the module that a server imports."""
+    *packages, name = app.target.partition(":")[0].split(".")
+    folder = app.directory.joinpath(*packages)
+    return folder / name if (folder / name).is_dir() else folder
 
 
 def _argv(wiring: Wiring, name: str) -> tuple[str, ...]:
