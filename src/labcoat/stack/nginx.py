@@ -23,6 +23,14 @@ from labcoat.stack.nginx_rewire import Rewiring, has_status, main_listen
 
 CHECK_TIMEOUT_S = 20.0
 _APP_FOLDER = "{app.folder}"
+_SAID: Mapping[str, re.Pattern[str]] = {
+    "file_places": re.compile(r"\b(?:root|alias|try_files)\s"),
+    "gzip_on": re.compile(r"\bgzip\s+[\"']?on\b"),
+    "proxy_passes": re.compile(r"\bproxy_pass\s"),
+    "regexes": re.compile(r"~|\brewrite\s"),
+    "tls_listens": re.compile(r"\blisten\s[^;]*\bssl\b"),
+    "uwsgi_passes": re.compile(r"\buwsgi_pass\s"),
+}
 _COUNTS = re.compile(r"Active connections: (\d+).*?(\d+) (\d+) (\d+)", re.DOTALL)
 
 
@@ -123,16 +131,28 @@ class Nginx:
         return host.answers(wiring.listen)
 
     def counters(self, host: Host, process: Process, wiring: Wiring) -> Mapping[str, float]:
-        """``stub_status``: accepts, handled, requests since boot; active connections now."""
+        """``stub_status``: accepts, handled, requests since boot; active connections now.
+
+        And how often its files say what some knobs are about, see ``_SAID``.
+        """
         del host, process
+        said = self._said(wiring)
         if not (has_status(wiring.build) and wiring.spare):
-            return {}
+            return said
         answer = probe.get(wiring.spare[-1], "/status", timeout_s=1.0)
         found = _COUNTS.search(answer.body) if answer is not None else None
         if found is None:
-            return {}
+            return said
         active, accepts, handled, requests = (float(count) for count in found.groups())
-        return {"active": active, "accepts": accepts, "handled": handled, "requests": requests}
+        counts = {"active": active, "accepts": accepts, "handled": handled, "requests": requests}
+        return {**counts, **said}
+
+    def _said(self, wiring: Wiring) -> dict[str, float]:
+        """Counted in the rendered files, comments too: what is 0 is certainly not there."""
+        own = (name for path, name in self._names().items() if path.parent != SHIPPED)
+        files = (wiring.directory / name for name in own)
+        text = "\n".join(file.read_text(encoding="utf-8") for file in files if file.is_file())
+        return {name: float(len(pattern.findall(text))) for name, pattern in _SAID.items()}
 
     def _assign(self, texts: dict[Path, str], knob: str, level: Level) -> None:
         level = self._placed(knob, level)
