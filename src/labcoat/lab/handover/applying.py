@@ -9,7 +9,7 @@ from pathlib import Path
 from labcoat.errors import HostError
 from labcoat.journal import Journal
 from labcoat.lab.handover import writing
-from labcoat.lab.handover.digests import digest, project_key
+from labcoat.lab.handover.digests import digest
 from labcoat.lab.handover.patch import tuned_files
 from labcoat.lab.handover.states import (
     APPLY,
@@ -24,6 +24,7 @@ from labcoat.lab.handover.states import (
 )
 from labcoat.lab.handover.tuned import Tuned, latest_tuned, nothing_tuned, tuned_in
 from labcoat.lab.handover.writing import Replacement
+from labcoat.lab.trial.origin import project_key
 from labcoat.model.study import Study
 from labcoat.model.tune import FileChange
 from labcoat.model.variant import ORIGIN
