@@ -122,8 +122,10 @@ def knobs_page() -> str:
         "them with the levels worth trying on your machine and what your own files say;\n"
         "`labcoat knobs NAME` explains one. A knob counts only if its necessary condition was\n"
         "seen of the baseline. The default is what the program does when nothing is said, by\n"
-        "version; a distribution's own file may say otherwise. A control proves the method (a\n"
-        "placebo, or a level known to be slow) and is never proposed.\n\n"
+        "version; a distribution's own file may say otherwise. What a knob acts on bounds what\n"
+        "it can give; the prior chance is that it helps by 2 % where its condition holds (or over\n"
+        "all, where that cannot be asked), and orders what a campaign tries first. A control\n"
+        "proves the method (a placebo, or a level known to be slow) and is never proposed.\n\n"
         f"| class | what a change may cost | tried unasked |\n|---|---|---|\n{classes}\n{sections}"
     )
 
@@ -139,6 +141,8 @@ def knob_section(knob: Knob) -> str:
         ("class", knob.safety.value + (", control" if knob.control else "")),
         *(("constraint", text) for text in knob.constraints),
         *(("needs", text) for text in (knob.needs, knob.needs_build) if text),
+        ("acts on", ", ".join(relief.meaning for relief in knob.relieves)),
+        ("prior chance", f"{knob.prior:g}"),
         ("source", knob.source),
     ]
     told = "".join(f"* {name}: {text}\n" for name, text in facts)

@@ -31,4 +31,4 @@ def test_nothing_that_costs_more_than_memory_is_mild() -> None:
 
 def test_each_component_that_is_tuned_has_a_placebo() -> None:
     placebos = {knob.component for knob in KNOBS if knob.control and "placebo" in knob.why}
-    assert placebos == {"nginx", "uwsgi", "gunicorn", "postgres", NAME}
+    assert placebos == {kind.name for kind in COMPONENTS} | {NAME}

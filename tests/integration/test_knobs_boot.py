@@ -11,12 +11,13 @@ import re
 import socket
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import psutil
 import psycopg
 import pytest
 
@@ -28,14 +29,14 @@ from labcoat.knobs import KNOBS, find
 from labcoat.model.host import Facts
 from labcoat.model.knob import Knob
 from labcoat.model.stack import Endpoint, Speaks
-from labcoat.model.study import ComponentSpec, Study
+from labcoat.model.study import ComponentSpec, Interface, Study
 from labcoat.model.variant import Level, Variant
 from labcoat.stack import environment, probe
 from labcoat.stack.base import Wiring
 from labcoat.stack.binaries import Located, locate
 from labcoat.stack.cluster import start
 from labcoat.stack.nginx import Nginx
-from labcoat.stack.rig import Rig
+from labcoat.stack.rig import Rig, Standing
 from labcoat.testing.knobs import ORIGINS, in_force, same
 from labcoat.testing.stack import tiny_study
 
@@ -72,6 +73,7 @@ class Boots:
         self.rig = rig
         self.knobs = knobs
         self.said: dict[int, dict[str, Any]] = {}
+        self.explained: dict[str, float] = {}
 
     def levels(self, knob: Knob) -> Iterator[tuple[Level, dict[str, Any]]]:
         """(the level that was given, what the process says of itself) for every end."""
@@ -82,15 +84,48 @@ class Boots:
                 assert answer is not None
                 assert answer.status == 200
                 self.said[position] = json.loads(answer.body)
+                process = psutil.Process(standing.layers[0].process.pid)
+                self.said[position]["argv"] = process.cmdline()
+                self.explained |= standing.explain()[standing.layers[0].name]
                 self.rig.stop(standing)
             yield level, self.said[position]
 
 
+class Asked(dict[str, float]):
+    """Counters that remember by which names they were asked."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: set[str] = set()
+
+    def get(self, name: str, default: float = 0.0) -> float:  # type: ignore[override]
+        self.names.add(name)
+        return default
+
+    def __contains__(self, name: object) -> bool:
+        self.names.add(str(name))
+        return False
+
+
+def assert_told(knobs: Sequence[Knob], told: Mapping[str, float]) -> None:
+    """Every counter that a condition asks for is one that the standing component tells."""
+    for knob in knobs:
+        if knob.condition.counter is None or knob.condition.holds is None:
+            continue
+        asked = Asked()
+        assert knob.condition.holds(asked)
+        assert asked.names, knob.name
+        assert {*asked.names, knob.condition.counter.partition(".")[2]} <= told.keys(), knob.name
+
+
 @contextmanager
 def boots(folder: Path, name: str, knobs: Sequence[Knob], app: str, text: str) -> Iterator[Boots]:
-    file = folder / {"uwsgi": "uwsgi.ini", "gunicorn": "gunicorn.conf.py"}[name]
+    file = folder / {"uwsgi": "uwsgi.ini", "gunicorn": "gunicorn.conf.py"}.get(name, "none")
     file.write_text(text)
-    study = tiny_study(folder, (ComponentSpec(name=name, file=file),), source=app)
+    spec = ComponentSpec(name=name, file=file if text else None)
+    is_asgi = "async def app" in app
+    interface = Interface.ASGI if is_asgi else Interface.WSGI
+    study = tiny_study(folder, (spec,), source=app, interface=interface)
     with (
         Sandbox.open(LocalHost(), base=folder / "b") as sandbox,
         Rig(sandbox.host, sandbox, study) as rig,
@@ -118,6 +153,11 @@ def uwsgi(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Boots]:
 def test_uwsgi_starts_with_both_ends_and_says_so(knob: Knob, uwsgi: Boots) -> None:
     for level, said in uwsgi.levels(knob):
         assert same(said[knob.directive], level if level is not True else "true")
+
+
+def test_uwsgi_tells_what_conditions_ask_for(uwsgi: Boots) -> None:
+    list(uwsgi.levels(find("uwsgi.processes")))
+    assert_told(of("uwsgi"), uwsgi.explained)
 
 
 GUNICORN_APP = """\
@@ -149,6 +189,73 @@ def test_gunicorn_starts_with_both_ends_and_says_so(knob: Knob, gunicorn: Boots)
     for level, said in gunicorn.levels(knob):
         assert said[knob.directive] == level
         assert said["defaults"][knob.directive] == knob.default_for(version)
+
+
+def test_gunicorn_tells_what_conditions_ask_for(gunicorn: Boots) -> None:
+    list(gunicorn.levels(find("gunicorn.workers")))
+    assert_told(of("gunicorn"), gunicorn.explained)
+
+
+def assert_asked(knob: Knob, level: Level, argv: Sequence[str]) -> None:
+    """The running process was started with the level."""
+    if isinstance(level, bool):
+        assert f"--{'' if level else 'no-'}{knob.directive}" in argv
+    else:
+        assert argv[argv.index(f"--{knob.directive}") + 1] == str(level)
+
+
+GRANIAN_APP = """\
+import json, threading
+def app(environ, start_response):
+    start_response("200 OK", [])
+    return [json.dumps({"threads": threading.active_count()}).encode()]
+"""
+
+
+@pytest.fixture(scope="module")
+def granian(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Boots]:
+    folder = tmp_path_factory.mktemp("granian")
+    with boots(folder, "granian", of("granian"), GRANIAN_APP, "") as booted:
+        yield booted
+
+
+@rows("granian")
+def test_granian_starts_with_both_ends(knob: Knob, granian: Boots) -> None:
+    for level, said in granian.levels(knob):
+        assert_asked(knob, level, said["argv"])
+
+
+# Uvicorn's workers are children of the process that was started, unless there is but one.
+UVICORN_APP = """\
+import asyncio, json, logging, os, sys
+async def app(scope, receive, send):
+    if scope["type"] != "http":
+        return
+    loop = type(asyncio.get_running_loop()).__module__.partition(".")[0]
+    protocols = {"h11": "uvicorn.protocols.http.h11_impl" in sys.modules,
+                 "httptools": "uvicorn.protocols.http.httptools_impl" in sys.modules}
+    said = {"loop": loop, "http": [name for name, is_there in protocols.items() if is_there],
+            "access-log": logging.getLogger("uvicorn.access").hasHandlers()}
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": json.dumps(said).encode()})
+"""
+
+
+@pytest.fixture(scope="module")
+def uvicorn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Boots]:
+    folder = tmp_path_factory.mktemp("uvicorn")
+    with boots(folder, "uvicorn", of("uvicorn"), UVICORN_APP, "") as booted:
+        yield booted
+
+
+@rows("uvicorn")
+def test_uvicorn_starts_with_both_ends_and_says_so(knob: Knob, uvicorn: Boots) -> None:
+    for level, said in uvicorn.levels(knob):
+        assert_asked(knob, level, said["argv"])
+        if level != "auto" and knob.directive in {"loop", "http"}:
+            assert level in said[knob.directive]
+        if knob.directive == "access-log":
+            assert said["access-log"] is level
 
 
 PYTHON_APP = """\
@@ -185,8 +292,8 @@ def test_the_collector_starts_as_the_row_says() -> None:
 
 
 @pytest.fixture(scope="module")
-def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[str]]:
-    """URLs of one cluster per position; all are cloned from one template."""
+def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Standing]]:
+    """One stack with a cluster per position; all are cloned from one template."""
     folder = tmp_path_factory.mktemp("postgres")
     knobs = of("postgres")
     most = max(len(knob.domain.ends(FACTS)) for knob in knobs)
@@ -196,16 +303,15 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[str]]:
         Sandbox.open(LocalHost(), base=folder / "b") as sandbox,
         Rig(sandbox.host, sandbox, study) as rig,
     ):
-        yield [
-            rig.boot(f"a{position}", at(knobs, position)).app_env["DATABASE_URL"]
-            for position in range(most)
-        ]
+        yield [rig.boot(f"a{position}", at(knobs, position)) for position in range(most)]
 
 
 @rows("postgres")
-def test_postgres_starts_with_both_ends_and_shows_them(knob: Knob, database: list[str]) -> None:
-    for level, url in zip(knob.domain.ends(FACTS), database, strict=False):
-        with psycopg.connect(url) as connection:
+def test_postgres_starts_with_both_ends_and_shows_them(
+    knob: Knob, database: list[Standing]
+) -> None:
+    for level, standing in zip(knob.domain.ends(FACTS), database, strict=False):
+        with psycopg.connect(standing.app_env["DATABASE_URL"]) as connection:
             row = connection.execute(
                 "select current_setting(%s), current_setting('server_version_num')::int / 10000",
                 (knob.directive,),
@@ -222,6 +328,10 @@ def test_postgres_starts_with_both_ends_and_shows_them(knob: Knob, database: lis
             assert same(shown, level)
 
 
+def test_postgres_tells_what_conditions_ask_for(database: list[Standing]) -> None:
+    assert_told(of("postgres"), database[0].explain()["postgres"])
+
+
 UNITS = {"8kB": 8192, "kB": 1024, "MB": 1024**2, "ms": 1, "s": 1000}
 COUNTED = {"kB": 1024, "MB": 1024**2, "GB": 1024**3, "ms": 1, "s": 1000, "min": 60_000}
 
@@ -234,9 +344,9 @@ def counted(level: Level | None) -> object:
 
 @rows("postgres")
 def test_postgres_does_what_the_row_says_when_nothing_is_said(
-    knob: Knob, database: list[str]
+    knob: Knob, database: list[Standing]
 ) -> None:
-    with psycopg.connect(database[0]) as connection:
+    with psycopg.connect(database[0].app_env["DATABASE_URL"]) as connection:
         row = connection.execute(
             "select boot_val, unit, current_setting('server_version') from pg_settings"
             " where name = %s",
@@ -262,6 +372,7 @@ class Web:
         self.study: Study = tiny_study(folder, (ComponentSpec(name="gunicorn"),))
         self.located: Located = locate("nginx", app=self.study.app, host=sandbox.host)
         self.count = 0
+        self.told: Mapping[str, float] = {}
 
     @contextmanager
     def boot(self, levels: dict[str, Level]) -> Iterator[tuple[Endpoint, str]]:
@@ -300,6 +411,7 @@ class Web:
                 timeout_s=10.0,
             )
             stack.callback(self.sandbox.stop, process)
+            self.told = component.counters(self.sandbox.host, process, wiring)
             yield wiring.listen, rendered.files["nginx.conf"]
 
 
@@ -325,6 +437,11 @@ def test_nginx_starts_with_both_ends_and_serves(knob: Knob, web: Web) -> None:
             answer = probe.get(listen, "/", timeout_s=10.0)
             assert answer is not None
             assert answer.status == 200
+
+
+def test_nginx_tells_what_conditions_ask_for(web: Web) -> None:
+    with web.boot({}):
+        assert_told(of("nginx"), web.told)
 
 
 def heads(listen: Endpoint, *lines: str) -> tuple[dict[str, str], int, float]:

@@ -35,7 +35,7 @@ from labcoat.lab.trial.workbench import Workbench, measure_slice
 from labcoat.load import Generator
 from labcoat.model.domain import Phrase
 from labcoat.model.finding import ExperimentFinding
-from labcoat.model.knob import ApplyCost, Condition, Knob, Safety
+from labcoat.model.knob import ApplyCost, Condition, Knob, Relief, Safety
 from labcoat.model.load import ClosedLoop, Window
 from labcoat.model.metric import THROUGHPUT
 from labcoat.model.variant import Level
@@ -135,6 +135,8 @@ def a_knob(name: str) -> Knob:
         condition=Condition(text="Planted."),
         cost=ApplyCost.RESTART,
         safety=Safety.SEMANTIC,
+        relieves=(Relief.LAYER,),
+        prior=0.1,
         source="this test",
         control=True,
     )

@@ -145,7 +145,7 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
         return Comparison(compared=2)
 
     # A simulated stack has no endpoint that could be asked.
-    monkeypatch.setattr("labcoat.lab.experiment.experiment.compare_answers", same)
+    monkeypatch.setattr("labcoat.lab.experiment.epoch.compare_answers", same)
     with Journal.open(tmp_path / "journal.db") as journal:
         stack = LoggedStack(study=study, host=host, log=log)
         load = VariantLoad(
@@ -301,7 +301,7 @@ def test_answers_that_differ_end_it_before_any_block(
 
     kind = "try"
 
-    monkeypatch.setattr("labcoat.lab.experiment.experiment.compare_answers", other)
+    monkeypatch.setattr("labcoat.lab.experiment.epoch.compare_answers", other)
     (experiment,), (decision,) = lab.ask(question())
     assert decision.verdict is Verdict.REGRESSED
     assert decision.reason == "the treatment answers differently: home: status 500, not 200"
@@ -317,7 +317,7 @@ def test_a_stack_whose_boots_never_agree_cannot_be_compared(
     def never(*_: Any, **__: Any) -> Comparison:
         return Comparison(compared=2, differences=(("home", "status 500, not 200"),))
 
-    monkeypatch.setattr("labcoat.lab.experiment.experiment.compare_answers", never)
+    monkeypatch.setattr("labcoat.lab.experiment.epoch.compare_answers", never)
     _, (decision,) = lab.ask(question())
     assert decision.verdict is Verdict.INVALID
     assert "two boots of the same stack answer differently: home" in decision.reason
@@ -572,7 +572,7 @@ def test_a_treatment_that_dies_while_the_baseline_boots_is_to_blame(
 
     monkeypatch.setattr(LoggedStack, "boot", boot)
     monkeypatch.setattr(
-        "labcoat.lab.experiment.experiment.slots_of",
+        "labcoat.lab.experiment.epoch.slots_of",
         lambda _: {Arm.TREATMENT: "a", Arm.BASELINE: "b"},
     )
     _, (decision,) = lab.ask(question())
@@ -656,7 +656,7 @@ def test_what_two_boots_of_the_baseline_answer_differently_is_no_doing_of_the_kn
         differences = () if "home" in unstable else (("home", "another body"),)
         return Comparison(compared=2, differences=differences)
 
-    monkeypatch.setattr("labcoat.lab.experiment.experiment.compare_answers", by_boot)
+    monkeypatch.setattr("labcoat.lab.experiment.epoch.compare_answers", by_boot)
     (experiment,), (decision,) = lab.ask(question())
     assert decision.verdict is Verdict.IMPROVED
     assert known[:3] == [(FASTER.name,), ("origin",), (FASTER.name, "home")]
@@ -675,7 +675,7 @@ def test_what_only_the_treatment_answers_differently_stays_its_doing(
             compared=2, differences=home if is_control else (*home, ("buy", "status 500, not 200"))
         )
 
-    monkeypatch.setattr("labcoat.lab.experiment.experiment.compare_answers", broken)
+    monkeypatch.setattr("labcoat.lab.experiment.epoch.compare_answers", broken)
     _, (decision,) = lab.ask(question())
     assert decision.verdict is Verdict.REGRESSED
     assert decision.reason == "the treatment answers differently: buy: status 500, not 200"

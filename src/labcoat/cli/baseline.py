@@ -44,7 +44,7 @@ def command(
     from labcoat.host.local import LocalHost
     from labcoat.journal import Journal
     from labcoat.lab.baseline.baseline import measure_baseline
-    from labcoat.lab.baseline.findings import BUDGETS_S
+    from labcoat.lab.baseline.noise import BUDGETS_S
     from labcoat.lab.baseline.pace import FULL, QUICK
     from labcoat.lab.baseline.phases import sweep_levels
     from labcoat.load import Generator

@@ -192,6 +192,8 @@ def _told(
         yield "needs", f"{knob.component} {knob.needs} or later"
     if knob.needs_build:
         yield "needs", f"a {knob.component} built {knob.needs_build}"
+    yield "acts on", ", ".join(relief.meaning for relief in knob.relieves)
+    yield "prior chance", f"{knob.prior:g} that it helps by 2 %"
     yield "source", knob.source
 
 
@@ -227,6 +229,8 @@ def document(
                 "constraints": list(knob.constraints),
                 "needs": knob.needs or None,
                 "needs_build": knob.needs_build or None,
+                "relieves": [relief.value for relief in knob.relieves],
+                "prior": knob.prior,
                 "source": knob.source,
             }
             for knob in knobs

@@ -24,10 +24,12 @@ from labcoat.lab.trial.events import (
     BlockJudged,
     BlockVoided,
     ComponentUp,
+    CourseTold,
     Event,
     PhaseFinished,
     PhaseStarted,
     SliceMeasured,
+    StepTaken,
     WarmingUp,
 )
 from labcoat.lab.trial.question import Question
@@ -106,10 +108,8 @@ class LiveView:
                     self._total_s += now - self._due
                 self._due = math.inf
                 self._line(f"[green]✓[/] {event.name:<10} {event.summary}  [dim]{took:.0f} s[/]")
-            case ComponentUp():
-                self._doing = f"{event.name} {event.version} is up (arm {event.arm})"
-            case WarmingUp():
-                self._doing = f"arm {event.arm} warms up, {event.spent_s:.0f} s so far"
+            case ComponentUp() | WarmingUp():
+                self._doing = _standing_up(event)
             case SliceMeasured():
                 self._doing = (
                     f"slice {event.done}/{event.total} · {rate(event.throughput_per_s)} req/s"
@@ -121,6 +121,8 @@ class LiveView:
                 self._asked(event)
             case BlockJudged():
                 self._judged(event)
+            case StepTaken() | CourseTold():
+                self._campaign(event)
             case _:
                 assert_never(event)
 
@@ -128,6 +130,15 @@ class LiveView:
         self._phase, self._phase_started = label(event.question), self._now()
         if event.blocks:
             self._line(f"  {escape(self._phase)} goes on after {_blocks(event.blocks)}")
+
+    def _campaign(self, event: StepTaken | CourseTold) -> None:
+        if isinstance(event, CourseTold):
+            gain = f" · {100 * event.gain_ratio:+.0f} % so far" if event.gain_ratio else ""
+            self._doing = f"{event.doing}{gain}"
+            return
+        levels = ", ".join(f"{knob}={spelled(level)}" for knob, level in event.levels)
+        gain = f"{100 * event.gain_ratio:+.0f} % so far"
+        self._line(f"  [green]accepted[/] {escape(levels)}: the new baseline, {gain}")
 
     def _judged(self, event: BlockJudged) -> None:
         """What is known now moves on the line; a verdict stays."""
@@ -152,20 +163,31 @@ class LiveView:
         self._console.print(markup, soft_wrap=True)
 
 
+def _standing_up(event: ComponentUp | WarmingUp) -> str:
+    if isinstance(event, ComponentUp):
+        return f"{event.name} {event.version} is up (arm {event.arm})"
+    return f"arm {event.arm} warms up, {event.spent_s:.0f} s so far"
+
+
 def _blocks(number: int) -> str:
     return f"{number} block{'' if number == 1 else 's'}"
 
 
 def label(question: Question) -> str:
     """A question in few words."""
-    change = question.change
-    if change is None:
-        what = "A/A"
-    elif change[1] is None:
-        what = f"without {change[0]}"
-    else:
-        what = f"{change[0]}={spelled(change[1])}"
+    if question.kind == "removal":
+        return f"with {_changed(question)}, or without it"
+    if question.kind == "confirmation":
+        return "confirmation"
+    what = _changed(question) or "A/A"
     return f"{what}, {question.rule.objective.title}" if question.kind == "guard" else what
+
+
+def _changed(question: Question) -> str:
+    return " and ".join(
+        f"without {knob}" if level is None else f"{knob}={spelled(level)}"
+        for knob, level in question.changes
+    )
 
 
 def stake(decision: Decision) -> str:

@@ -11,7 +11,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from labcoat.errors import UsageError
+
 if TYPE_CHECKING:
+    from labcoat.model.metric import Metric
     from labcoat.model.study import Study
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
@@ -90,6 +93,20 @@ def settled(root: Path) -> None:
             " labcoat history tells, labcoat rollback goes back",
             err=True,
         )
+
+
+def metric_of(name: str) -> Metric:
+    """The metric of a name. Raises: UsageError."""
+    from labcoat.model.metric import METRICS
+
+    found = next((metric for metric in METRICS if metric.name == name), None)
+    if found is None:
+        raise UsageError(
+            f"there is no metric {name!r}",
+            where="--objective",
+            way_out=f"one of {', '.join(metric.name for metric in METRICS)}",
+        )
+    return found
 
 
 def print_document(document: Mapping[str, object]) -> None:

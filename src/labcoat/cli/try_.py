@@ -10,12 +10,18 @@ from typing import TYPE_CHECKING
 import click
 
 from labcoat.cli.exit_codes import ExitCode
-from labcoat.cli.options import Duration, json_option, open_study, print_document, study_option
+from labcoat.cli.options import (
+    Duration,
+    json_option,
+    metric_of,
+    open_study,
+    print_document,
+    study_option,
+)
 from labcoat.errors import UsageError
 
 if TYPE_CHECKING:
     from labcoat.lab.experiment.trying import Treatment
-    from labcoat.model.metric import Metric
     from labcoat.model.study import Study
 
 BUDGET_S = 600.0
@@ -106,7 +112,7 @@ def command(  # noqa: PLR0913 one argument per flag
     study = _study(study_file, workload_file)
     asked = Try(
         treatments=treatments,
-        objective=_metric(objective or study.objective),
+        objective=metric_of(objective or study.objective),
         margin=study.margin if margin is None else margin,
         budget_s=budget_s,
         rhythm=Rhythm(slice_s=slice_s, blocks_per_epoch=blocks_per_restart),
@@ -169,19 +175,6 @@ def _treatments(questions: Sequence[str], *, is_aa: bool) -> tuple[Treatment, ..
         knob = find(name)
         found += [Treatment(knob=knob, text=text) for text in levels.split(",")]
     return tuple(found)
-
-
-def _metric(name: str) -> Metric:
-    from labcoat.model.metric import METRICS
-
-    found = next((metric for metric in METRICS if metric.name == name), None)
-    if found is None:
-        raise UsageError(
-            f"there is no metric {name!r}",
-            where="--objective",
-            way_out=f"one of {', '.join(metric.name for metric in METRICS)}",
-        )
-    return found
 
 
 def _study(study_file: Path | None, workload_file: Path | None) -> Study:

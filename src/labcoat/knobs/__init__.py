@@ -15,16 +15,26 @@ import difflib
 from collections.abc import Sequence
 
 from labcoat.errors import UsageError
+from labcoat.knobs.granian import GRANIAN
 from labcoat.knobs.gunicorn import GUNICORN
 from labcoat.knobs.nginx import NGINX
 from labcoat.knobs.postgres import POSTGRES
 from labcoat.knobs.python import PYTHON
+from labcoat.knobs.uvicorn import UVICORN
 from labcoat.knobs.uwsgi import UWSGI
 from labcoat.model.host import Facts
 from labcoat.model.knob import Knob
 from labcoat.model.variant import Level
 
-KNOBS: tuple[Knob, ...] = (*NGINX, *UWSGI, *GUNICORN, *PYTHON, *POSTGRES)
+KNOBS: tuple[Knob, ...] = (
+    *NGINX,
+    *UWSGI,
+    *GUNICORN,
+    *GRANIAN,
+    *UVICORN,
+    *PYTHON,
+    *POSTGRES,
+)
 
 
 def find(name: str, knobs: Sequence[Knob] = KNOBS) -> Knob:

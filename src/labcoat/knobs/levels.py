@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
@@ -11,6 +12,7 @@ from labcoat.model.knob import Domain
 from labcoat.model.variant import Level
 
 Levels = Callable[[Facts], tuple[Level, ...]]
+Holds = Callable[[Mapping[str, float]], bool]
 
 MIB = 1024**2
 GIB = 1024**3
@@ -38,6 +40,11 @@ def admitted(domain: Domain, *levels: Level) -> Levels:
 def times_cpus(*factors: int, at_least: int = 1) -> Levels:
     """So many per usable CPU, each number once, in ascending order."""
     return lambda facts: tuple(sorted({max(at_least, f * facts.cpus) for f in factors}))
+
+
+def exceeds(counter: str, least: float = 0) -> Holds:
+    """Whether a component's counter is over this; one that is not told excludes nothing."""
+    return lambda seen: seen.get(counter, math.inf) > least
 
 
 def per_cpu(factor: int, *, at_least: int = 1) -> Limit:

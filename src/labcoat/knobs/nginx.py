@@ -17,15 +17,15 @@ from labcoat.knobs.levels import (
 from labcoat.knobs.nginx_content import CONTENT
 from labcoat.knobs.nginx_upstream import UPSTREAM
 from labcoat.model.domain import Limit, OneOf, Quantity, Switch, WholeNumber
-from labcoat.model.knob import ApplyCost, Condition, Knob, Safety
+from labcoat.model.knob import ApplyCost, Condition, Knob, Relief, Safety
 
 _OPEN_FILES = Limit("the limit of open files, less 1", lambda facts: facts.nofile - 1)
 _CONNECTIONS = WholeNumber(low=64, high=_OPEN_FILES)
 
 
 def _reconnects(seen: Mapping[str, float]) -> bool:
-    """Whether fewer than two requests come over a connection."""
-    return seen.get("requests", 0) < 2 * seen.get("accepts", 0)
+    """Whether fewer than two requests come over a connection, as far as is told."""
+    return seen.get("requests", 0) < 2 * seen.get("accepts", 1)
 
 
 _CORE: tuple[Knob, ...] = (
@@ -38,6 +38,8 @@ _CORE: tuple[Knob, ...] = (
         condition=Condition(text="A worker uses 90 % of a core, or blocks on reads."),
         cost=ApplyCost.RELOAD,
         safety=Safety.SAFE,
+        relieves=(Relief.LAYER, Relief.WAITING),
+        prior=0.15,
         trap="auto counts the CPUs that are online, not the quota of a container.",
         source="nginx, ngx_core_module, worker_processes",
     ),
@@ -50,10 +52,12 @@ _CORE: tuple[Knob, ...] = (
         condition=Condition(
             text="nginx accepts more connections than it handles.",
             counter="nginx.handled",
-            holds=lambda seen: seen.get("handled", 0) < seen.get("accepts", 0),
+            holds=lambda seen: seen.get("handled", 0) < seen.get("accepts", 1),
         ),
         cost=ApplyCost.RELOAD,
         safety=Safety.MEMORY,
+        relieves=(Relief.LAYER, Relief.WAITING),
+        prior=0.5,
         trap="Connections to upstreams count too; below the limit it does nothing at all.",
         constraints=("less than worker_rlimit_nofile, or the limit of open files",),
         source="nginx, ngx_core_module, worker_connections",
@@ -67,6 +71,8 @@ _CORE: tuple[Knob, ...] = (
         condition=Condition(text="The error log says: too many open files."),
         cost=ApplyCost.RELOAD,
         safety=Safety.SAFE,
+        relieves=(Relief.LAYER, Relief.WAITING),
+        prior=0.02,
         trap="It hides a leak of descriptors for a while.",
         source="nginx, ngx_core_module, worker_rlimit_nofile",
     ),
@@ -79,6 +85,8 @@ _CORE: tuple[Knob, ...] = (
         condition=Condition(text="Workers move between CPUs, and there is one worker per CPU."),
         cost=ApplyCost.RELOAD,
         safety=Safety.SAFE,
+        relieves=(Relief.LAYER,),
+        prior=0.03,
         trap="It harms where the app or another program wants the same CPUs.",
         needs="1.9.10",
         source="nginx, ngx_core_module, worker_cpu_affinity",
@@ -96,6 +104,8 @@ _CORE: tuple[Knob, ...] = (
         ),
         cost=ApplyCost.RELOAD,
         safety=Safety.SAFE,
+        relieves=(Relief.LAYER, Relief.WAITING),
+        prior=0.05,
         trap="One worker may take the connections that others were free for.",
         source="nginx, ngx_core_module, multi_accept",
     ),
@@ -108,6 +118,8 @@ _CORE: tuple[Knob, ...] = (
         condition=Condition(text="Many workers wake up for one connection."),
         cost=ApplyCost.RELOAD,
         safety=Safety.SAFE,
+        relieves=(Relief.LAYER, Relief.WAITING),
+        prior=0.02,
         trap="Where the kernel wakes one worker anyway it only adds a lock.",
         source="nginx, ngx_core_module, accept_mutex",
         control=True,
@@ -121,6 +133,8 @@ _CORE: tuple[Knob, ...] = (
         condition=Condition(text="A location or map with a regular expression is on the hot path."),
         cost=ApplyCost.RELOAD,
         safety=Safety.SAFE,
+        relieves=(Relief.LAYER,),
+        prior=0.03,
         trap="Without JIT in PCRE nginx warns and goes on as before.",
         needs="1.1.12",
         source="nginx, ngx_core_module, pcre_jit",
@@ -134,6 +148,8 @@ _CORE: tuple[Knob, ...] = (
         condition=Condition(text="The kernel counts listen overflows while nginx serves."),
         cost=ApplyCost.RESTART,
         safety=Safety.SAFE,
+        relieves=(Relief.WAITING,),
+        prior=0.03,
         trap="It adds waiting, not capacity.",
         constraints=("at most net.core.somaxconn, which cuts it in silence",),
         source="nginx, ngx_http_core_module, listen",
@@ -151,6 +167,8 @@ _CORE: tuple[Knob, ...] = (
         ),
         cost=ApplyCost.RESTART,
         safety=Safety.SAFE,
+        relieves=(Relief.LAYER, Relief.WAITING),
+        prior=0.1,
         trap="A worker that blocks strands what waits in its own queue: watch the p99 latency.",
         needs="1.9.1",
         source="nginx, ngx_http_core_module, listen",
@@ -168,13 +186,15 @@ _CORE: tuple[Knob, ...] = (
         ),
         cost=ApplyCost.RESTART,
         safety=Safety.SAFE,
+        relieves=(Relief.LAYER, Relief.WAITING),
+        prior=0.05,
         trap="Only for TCP; with connections that are kept it changes nothing.",
         source="nginx, ngx_http_core_module, listen",
     ),
     Knob(
         name="nginx.keepalive_timeout",
         domain=Quantity(units=NGINX_TIMES, low=1000, high=600_000, words=("0",)),
-        levels=always("15s", "5s"),
+        levels=always("15s"),
         default=(("", "75s"),),
         why="A connection that is kept saves a handshake; one that is idle takes a place.",
         condition=Condition(
@@ -184,18 +204,22 @@ _CORE: tuple[Knob, ...] = (
         ),
         cost=ApplyCost.RELOAD,
         safety=Safety.SAFE,
+        relieves=(Relief.LAYER, Relief.WAITING),
+        prior=0.03,
         trap="0 makes every request pay for a connection.",
         source="nginx, ngx_http_core_module, keepalive_timeout",
     ),
     Knob(
         name="nginx.keepalive_requests",
         domain=WholeNumber(low=1, high=1_000_000),
-        levels=always(1000, 10_000),
+        levels=always(10_000),
         default=(("", 100), ("1.19.10", 1000)),
         why="A connection is closed after so many requests, and the client connects again.",
         condition=Condition(text="Clients send more requests over a connection than the limit."),
         cost=ApplyCost.RELOAD,
         safety=Safety.MEMORY,
+        relieves=(Relief.LAYER, Relief.WAITING),
+        prior=0.05,
         trap="Memory of a connection is only freed when it closes.",
         source="nginx, ngx_http_core_module, keepalive_requests",
     ),
@@ -208,6 +232,8 @@ _CORE: tuple[Knob, ...] = (
         condition=Condition(text="The error log says: body is buffered to a temporary file."),
         cost=ApplyCost.RELOAD,
         safety=Safety.MEMORY,
+        relieves=(Relief.LAYER, Relief.WAITING),
+        prior=0.03,
         trap="It is taken per request with a body; the default is two memory pages.",
         source="nginx, ngx_http_core_module, client_body_buffer_size",
     ),
@@ -220,6 +246,8 @@ _CORE: tuple[Knob, ...] = (
         condition=Condition(text="Clients speak HTTP/2."),
         cost=ApplyCost.RELOAD,
         safety=Safety.SEMANTIC,
+        relieves=(Relief.LAYER, Relief.WAITING),
+        prior=0.05,
         trap="A generator that speaks HTTP/1.1 cannot see it.",
         needs="1.25.1",
         needs_build="--with-http_v2_module",
@@ -234,6 +262,8 @@ _CORE: tuple[Knob, ...] = (
         condition=Condition(text="Answers are larger than what one second may send."),
         cost=ApplyCost.RELOAD,
         safety=Safety.SEMANTIC,
+        relieves=(Relief.LAYER, Relief.WAITING),
+        prior=0.01,
         trap="Large answers become slow: as a level known to be bad it proves that this is seen.",
         source="nginx, ngx_http_core_module, limit_rate",
         control=True,
@@ -247,6 +277,8 @@ _CORE: tuple[Knob, ...] = (
         condition=Condition(text="None: nothing should be found."),
         cost=ApplyCost.RELOAD,
         safety=Safety.SAFE,
+        relieves=(Relief.LAYER,),
+        prior=0.01,
         trap="An effect that is found here is noise.",
         source="nginx, ngx_http_core_module, server_tokens",
         control=True,

@@ -4,9 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from labcoat.knobs.levels import MIB, SOMAXCONN, admitted, always, per_cpu, queues, times_cpus
+from labcoat.knobs.levels import (
+    MIB,
+    SOMAXCONN,
+    admitted,
+    always,
+    exceeds,
+    per_cpu,
+    queues,
+    times_cpus,
+)
 from labcoat.model.domain import Limit, Switch, WholeNumber
-from labcoat.model.knob import ApplyCost, Condition, Knob, Safety
+from labcoat.model.knob import ApplyCost, Condition, Knob, Relief, Safety
 
 _FITS = "processes x threads connections fit into postgres.max_connections"
 _RSS = WholeNumber(low=128, high=Limit("the memory, in MB", lambda f: f.ram_bytes // MIB))
@@ -14,8 +23,8 @@ _EVERY_REQUEST = Condition(text="Every request writes a line, and the app's own 
 
 
 def _waits(seen: Mapping[str, float]) -> bool:
-    """Whether every slot is busy, or requests wait in the queue."""
-    is_full = 0 < seen.get("slots", 0) <= seen.get("busy", 0)
+    """Whether every slot is busy, or requests wait in the queue, as far as is told."""
+    is_full = seen.get("slots", 0) <= seen.get("busy", 0)
     return is_full or seen.get("listen_queue", 0) > 0
 
 
@@ -33,6 +42,8 @@ UWSGI: tuple[Knob, ...] = (
         ),
         cost=ApplyCost.RESTART,
         safety=Safety.MEMORY,
+        relieves=(Relief.WAITING,),
+        prior=0.9,
         trap="Each worker takes memory and, with a database, connections.",
         constraints=(_FITS,),
         source="uWSGI, Things to know; core/init.c",
@@ -40,7 +51,7 @@ UWSGI: tuple[Knob, ...] = (
     Knob(
         name="uwsgi.threads",
         domain=WholeNumber(low=1, high=32),
-        levels=always(2, 4, 8),
+        levels=always(4, 2),
         default=(("", 1),),
         why="A worker serves another request while one waits for I/O.",
         condition=Condition(
@@ -50,6 +61,8 @@ UWSGI: tuple[Knob, ...] = (
         ),
         cost=ApplyCost.RESTART,
         safety=Safety.SEMANTIC,
+        relieves=(Relief.WAITING,),
+        prior=0.3,
         trap="The app must be thread-safe; one that computes gains nothing, or loses.",
         constraints=(_FITS,),
         source="uWSGI, Options, threads; core/uwsgi.c",
@@ -63,6 +76,8 @@ UWSGI: tuple[Knob, ...] = (
         condition=Condition(text="None for speed: it is said to use more cores, and does not."),
         cost=ApplyCost.RESTART,
         safety=Safety.SEMANTIC,
+        relieves=(Relief.LAYER, Relief.APP, Relief.WAITING),
+        prior=0.01,
         trap="An effect that is found here is noise.",
         source="uWSGI, Options, enable-threads; core/uwsgi.c",
         control=True,
@@ -76,10 +91,12 @@ UWSGI: tuple[Knob, ...] = (
         condition=Condition(
             text="The listen queue overflows.",
             counter="uwsgi.listen_queue_errors",
-            holds=lambda seen: seen.get("listen_queue_errors", 0) > 0,
+            holds=exceeds("listen_queue_errors"),
         ),
         cost=ApplyCost.RESTART,
         safety=Safety.SAFE,
+        relieves=(Relief.WAITING,),
+        prior=0.3,
         trap="It adds waiting, not capacity.",
         constraints=("at most net.core.somaxconn, or uWSGI does not start",),
         source="uWSGI, Options, listen; core/socket.c",
@@ -90,9 +107,15 @@ UWSGI: tuple[Knob, ...] = (
         levels=always(True),
         default=(("", False),),
         why="One worker at a time accepts, so that a connection wakes one of them.",
-        condition=Condition(text="There are many more workers than CPUs, and they wake in vain."),
+        condition=Condition(
+            text="There are many more workers than CPUs, and they wake in vain.",
+            counter="uwsgi.processes",
+            holds=exceeds("processes", 1),
+        ),
         cost=ApplyCost.RESTART,
         safety=Safety.SAFE,
+        relieves=(Relief.LAYER, Relief.WAITING),
+        prior=0.1,
         trap="The sign varies from app to app: published figures go both ways.",
         source="uWSGI, Serializing accept(), AKA Thundering Herd",
     ),
@@ -105,6 +128,8 @@ UWSGI: tuple[Knob, ...] = (
         condition=Condition(text="Workers move between CPUs, and no other program wants them."),
         cost=ApplyCost.RESTART,
         safety=Safety.SAFE,
+        relieves=(Relief.LAYER, Relief.APP),
+        prior=0.05,
         trap="Two busy workers may be held on one CPU while another idles.",
         source="uWSGI, Options, cpu-affinity; core/init.c",
     ),
@@ -117,6 +142,8 @@ UWSGI: tuple[Knob, ...] = (
         condition=Condition(text="One app per process."),
         cost=ApplyCost.RESTART,
         safety=Safety.SAFE,
+        relieves=(Relief.LAYER,),
+        prior=0.05,
         trap="With several apps in a process they share their modules.",
         source="uWSGI, Options, single-interpreter",
     ),
@@ -129,6 +156,8 @@ UWSGI: tuple[Knob, ...] = (
         condition=Condition(text="The app opens connections or threads while it is imported."),
         cost=ApplyCost.RESTART,
         safety=Safety.MEMORY,
+        relieves=(Relief.LAYER, Relief.APP, Relief.WAITING),
+        prior=0.02,
         trap="Memory and start-up time are paid once per worker.",
         source="uWSGI, Things to know",
     ),
@@ -141,9 +170,26 @@ UWSGI: tuple[Knob, ...] = (
         condition=Condition(text="The memory of the workers grows with requests."),
         cost=ApplyCost.RESTART,
         safety=Safety.SAFE,
+        relieves=(Relief.LAYER, Relief.APP, Relief.WAITING),
+        prior=0.01,
         trap="A new worker is cold, and without a delta all are replaced at about one time.",
         constraints=("a trial must last longer than one replacement, or it shows nothing",),
         source="uWSGI, Options, max-requests",
+    ),
+    Knob(
+        name="uwsgi.max-requests-delta",
+        domain=WholeNumber(low=0, high=100_000),
+        levels=always(500),
+        default=(("", 0),),
+        why="Workers are replaced one by one, each after so many requests more than the last.",
+        condition=Condition(text="max-requests is set, and the latency jumps when it is reached."),
+        cost=ApplyCost.RESTART,
+        safety=Safety.SAFE,
+        relieves=(Relief.LAYER, Relief.APP, Relief.WAITING),
+        prior=0.01,
+        trap="The last worker lives longer by as many deltas as there are workers.",
+        needs="2.0.29",
+        source="uWSGI, Options, max-requests-delta; core/init.c",
     ),
     Knob(
         name="uwsgi.max-worker-lifetime",
@@ -154,12 +200,31 @@ UWSGI: tuple[Knob, ...] = (
         condition=Condition(text="The memory or the latency of the workers grows with time."),
         cost=ApplyCost.RESTART,
         safety=Safety.SAFE,
+        relieves=(Relief.LAYER, Relief.APP, Relief.WAITING),
+        prior=0.01,
         trap="A new worker is cold, and without a delta all are replaced at one time.",
         constraints=(
             "more than min-worker-lifetime, 10 s when nothing is said",
             "a master process",
         ),
         source="uWSGI, Options, max-worker-lifetime; core/master_checks.c",
+    ),
+    Knob(
+        name="uwsgi.max-worker-lifetime-delta",
+        domain=WholeNumber(low=0, high=86_400),
+        levels=always(60),
+        default=(("", 0),),
+        why="Workers are replaced one by one, each so many seconds after the last.",
+        condition=Condition(
+            text="max-worker-lifetime is set, and the latency jumps when it is reached."
+        ),
+        cost=ApplyCost.RESTART,
+        safety=Safety.SAFE,
+        relieves=(Relief.LAYER, Relief.APP, Relief.WAITING),
+        prior=0.01,
+        trap="The last worker lives longer by as many deltas as there are workers.",
+        needs="2.0.19",
+        source="uWSGI, Options, max-worker-lifetime-delta; core/master_checks.c",
     ),
     Knob(
         name="uwsgi.reload-on-rss",
@@ -170,6 +235,8 @@ UWSGI: tuple[Knob, ...] = (
         condition=Condition(text="The memory of the workers grows with requests."),
         cost=ApplyCost.RESTART,
         safety=Safety.SAFE,
+        relieves=(Relief.LAYER, Relief.APP, Relief.WAITING),
+        prior=0.01,
         trap="Below what the app needs warm, workers are replaced all the time.",
         source="uWSGI, Options, reload-on-rss",
     ),
@@ -182,6 +249,8 @@ UWSGI: tuple[Knob, ...] = (
         condition=Condition(text="uWSGI itself serves files."),
         cost=ApplyCost.RESTART,
         safety=Safety.SAFE,
+        relieves=(Relief.LAYER, Relief.WAITING),
+        prior=0.02,
         trap="Without files to send the threads only stand by.",
         source="uWSGI, The offloading subsystem",
     ),
@@ -194,6 +263,8 @@ UWSGI: tuple[Knob, ...] = (
         condition=Condition(text="uWSGI listens on TCP, and answers go out in several writes."),
         cost=ApplyCost.RESTART,
         safety=Safety.SAFE,
+        relieves=(Relief.LAYER, Relief.WAITING),
+        prior=0.05,
         trap="More packets per answer, and nothing at all on a Unix socket.",
         source="uWSGI, Options, tcp-nodelay",
     ),
@@ -206,6 +277,8 @@ UWSGI: tuple[Knob, ...] = (
         condition=_EVERY_REQUEST,
         cost=ApplyCost.RESTART,
         safety=Safety.OBSERVABILITY,
+        relieves=(Relief.LAYER, Relief.WAITING),
+        prior=0.4,
         trap="Failed requests vanish too, unless log-4xx and log-5xx are on.",
         source="uWSGI, Options, disable-logging",
     ),
@@ -218,6 +291,8 @@ UWSGI: tuple[Knob, ...] = (
         condition=Condition(text="disable-logging is on."),
         cost=ApplyCost.RESTART,
         safety=Safety.SAFE,
+        relieves=(Relief.LAYER, Relief.WAITING),
+        prior=0.01,
         trap="It gives back what disable-logging took, for a line per refused request.",
         source="uWSGI, Options, log-4xx",
     ),
@@ -230,6 +305,8 @@ UWSGI: tuple[Knob, ...] = (
         condition=Condition(text="disable-logging is on."),
         cost=ApplyCost.RESTART,
         safety=Safety.SAFE,
+        relieves=(Relief.LAYER, Relief.WAITING),
+        prior=0.01,
         trap="It gives back what disable-logging took, for a line per failed request.",
         source="uWSGI, Options, log-5xx",
     ),
@@ -242,6 +319,8 @@ UWSGI: tuple[Knob, ...] = (
         condition=Condition(text="disable-logging is on."),
         cost=ApplyCost.RESTART,
         safety=Safety.SAFE,
+        relieves=(Relief.LAYER, Relief.WAITING),
+        prior=0.01,
         trap="It gives back what disable-logging took, for a line per slow request.",
         source="uWSGI, Options, log-slow",
     ),
@@ -254,6 +333,8 @@ UWSGI: tuple[Knob, ...] = (
         condition=Condition(text="Workers wait for writes of the log."),
         cost=ApplyCost.RESTART,
         safety=Safety.OBSERVABILITY,
+        relieves=(Relief.LAYER, Relief.WAITING),
+        prior=0.05,
         trap="One pipe for all, and lines longer than log-master-bufsize are cut.",
         constraints=("a master process",),
         source="uWSGI, Options, log-master",
@@ -267,6 +348,8 @@ UWSGI: tuple[Knob, ...] = (
         condition=Condition(text="Workers wait for writes of the log."),
         cost=ApplyCost.RESTART,
         safety=Safety.OBSERVABILITY,
+        relieves=(Relief.LAYER, Relief.WAITING),
+        prior=0.05,
         trap="As log-master, which it switches on.",
         constraints=("a master process",),
         source="uWSGI, Options, threaded-logger",
@@ -280,6 +363,8 @@ UWSGI: tuple[Knob, ...] = (
         condition=_EVERY_REQUEST,
         cost=ApplyCost.RESTART,
         safety=Safety.SAFE,
+        relieves=(Relief.LAYER,),
+        prior=0.01,
         trap="It costs a system call or more per request: a level known to be bad.",
         source="uWSGI, Options, memory-report",
         control=True,
@@ -293,6 +378,8 @@ UWSGI: tuple[Knob, ...] = (
         condition=Condition(text="None: nothing should be found."),
         cost=ApplyCost.RESTART,
         safety=Safety.SAFE,
+        relieves=(Relief.LAYER,),
+        prior=0.01,
         trap="An effect that is found here is noise.",
         source="uWSGI, Options, auto-procname",
         control=True,

@@ -6,7 +6,7 @@ within one ``schema``. Times are seconds, ratios are fractions (0.02 is 2 %).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from labcoat.model.stats import LabWarning
 
@@ -208,7 +208,10 @@ class HonestyRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LayerFinding:
-    """One layer of the stack: what was measured, and what it costs."""
+    """One layer of the stack: what was measured, and what it costs.
+
+    ``counters``: its own, after the load; ``peaks``: the highest seen while it was loaded.
+    """
 
     name: str
     version: str
@@ -217,6 +220,7 @@ class LayerFinding:
     pss_bytes: int
     processes: int
     counters: dict[str, float]
+    peaks: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

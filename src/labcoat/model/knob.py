@@ -49,15 +49,29 @@ class Relief(Enum):
     """What a knob can take away from a request: that bounds what it can give.
 
     Of a request's cost nothing more can vanish than the part that the knob acts on
-    (science.md section 6). ``LAYER``: CPU of its own component. ``APP``: CPU of the app's own
-    code. ``WAITING``: cores that idle because something is too few or blocks. ``ALL``: whole
-    requests that never come so far.
+    (science.md section 6), so a row names too many rather than too few. ``LAYER``: CPU of its
+    own component; of ``python``, which is none, that of the app server. ``APP``: CPU of the app's
+    own code. ``WAITING``: cores that idle because something is too few or blocks. ``ALL``: the
+    work of everything else too: requests, or connections, that never come so far.
     """
 
     LAYER = "layer"
     APP = "app"
     WAITING = "waiting"
     ALL = "all"
+
+    @property
+    def meaning(self) -> str:
+        """A few words: what of a request."""
+        return RELIEFS[self]
+
+
+RELIEFS: Mapping[Relief, str] = {
+    Relief.LAYER: "its component's CPU",
+    Relief.APP: "the app's own CPU",
+    Relief.WAITING: "idle cores",
+    Relief.ALL: "work that never comes so far",
+}
 
 
 MILD = frozenset({Safety.SAFE, Safety.MEMORY})
@@ -85,7 +99,9 @@ class Condition:
     """The necessary condition: what must be seen of the baseline for the knob to matter.
 
     ``counter``: what tells of it, ``component.name`` as ``Standing.explain`` names them; None:
-    it is seen elsewhere. ``holds``: of that component's counters; None: it cannot be asked yet.
+    it is seen elsewhere. ``holds``: of that component's counters under load (of gauges the most
+    that was seen, the others since boot); None: it cannot be asked. It only excludes: what
+    the component does not tell is taken as seen.
     """
 
     text: str
@@ -98,14 +114,15 @@ class Knob:
     """A declared setting of a component.
 
     ``name``: component and directive, in the component's own spelling. ``levels``: what is
-    worth trying on a machine, the mildest first. ``default``: (since version, level), the first
-    since "": what the program does when nothing is said; None is unset. ``why``: the mechanism.
+    worth trying on a machine, few, the most promising first. ``default``: (since version,
+    level), the first since "": what the program does when nothing is said; None is unset.
+    ``why``: the mechanism.
     ``trap``: the trade-off. ``constraints``: in words. ``needs``: the least version of the
     component. ``needs_build``: what its build must say. ``control``: there to prove the method
     (a placebo, or a level known to be slow); never proposed, though it may be tried by name.
     ``relieves``: what of a request it acts on; several add up. ``prior``: the chance that it
-    helps by the margin where its condition holds, from what is published; it orders what is
-    tried first and decides nothing.
+    helps by 2 % where its condition holds, or over all where that cannot be asked, from what is
+    published; it orders what is tried first and decides nothing.
     """
 
     name: str
@@ -116,14 +133,14 @@ class Knob:
     condition: Condition
     cost: ApplyCost
     safety: Safety
+    relieves: tuple[Relief, ...]
+    prior: float
     source: str
     trap: str = ""
     constraints: tuple[str, ...] = ()
     needs: str = ""
     needs_build: str = ""
     control: bool = False
-    relieves: tuple[Relief, ...] = (Relief.LAYER,)
-    prior: float = 0.1
 
     @property
     def component(self) -> str:

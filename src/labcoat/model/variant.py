@@ -47,5 +47,9 @@ class Variant:
         """The same variant with one knob set."""
         return Variant.of({**dict(self.assignment), knob: level})
 
+    def without(self, *knobs: str) -> Variant:
+        """The same variant with some knobs as the user has them."""
+        return Variant(tuple(each for each in self.assignment if each[0] not in knobs))
+
 
 ORIGIN = Variant()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
 
 def seconds(value: float) -> str:
@@ -22,6 +23,14 @@ def clock(value: float) -> str:
     """A duration as minutes and seconds: ``4:05``."""
     minutes, rest = divmod(round(value), 60)
     return f"{minutes}:{rest:02d}"
+
+
+def moment(at: str) -> str:
+    """An instant in UTC, to the minute: ``2026-01-31 14:05 UTC``; what is none is told as it is."""
+    try:
+        return f"{datetime.fromisoformat(at).astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+    except ValueError:
+        return at
 
 
 def three_digits(value: float) -> str:

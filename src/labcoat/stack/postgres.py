@@ -35,9 +35,14 @@ TRUST = "local all all trust\nhost all all 127.0.0.1/32 trust\n"
 _COUNTERS = """
     select sum(numbackends)::float8 as backends, sum(xact_commit)::float8 as commits,
            sum(blks_hit)::float8 as blocks_hit, sum(blks_read)::float8 as blocks_read,
-           sum(temp_files)::float8 as temp_files, sum(deadlocks)::float8 as deadlocks
+           sum(temp_files)::float8 as temp_files, sum(deadlocks)::float8 as deadlocks,
+           sum(tup_inserted + tup_updated + tup_deleted)::float8 as rows_written{wal}
     from pg_stat_database
 """
+_WAL_COUNTERS = (
+    ",\n           (select wal_buffers_full from pg_stat_wal)::float8 as wal_buffers_full"
+)
+_WAL_SINCE = 140_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,11 +159,17 @@ class Postgres:
         return host.answers(wiring.listen) and answers(wiring.listen, "postgres")
 
     def counters(self, host: Host, process: Process, wiring: Wiring) -> Mapping[str, float]:
-        """``pg_stat_database``, all databases: commits, blocks hit and read, temporary files."""
+        """``pg_stat_database``, all databases: commits, blocks hit and read, temporary files.
+
+        ``rows_written``: inserted, updated, deleted; they count on from the seed.
+        ``wal_buffers_full`` (``pg_stat_wal``) is told since 14.
+        """
         del host, process
         try:
             with psycopg.connect(dsn(wiring.listen), connect_timeout=2) as connection:
-                cursor = connection.execute(_COUNTERS)
+                has_wal = connection.info.server_version >= _WAL_SINCE
+                wal = _WAL_COUNTERS if has_wal else ""
+                cursor = connection.execute(_COUNTERS.replace("{wal}", wal))
                 names = [column.name for column in cursor.description or ()]
                 row = cursor.fetchone() or ()
         except psycopg.Error:

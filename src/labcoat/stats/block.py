@@ -10,6 +10,9 @@ import numpy.typing as npt
 from labcoat.errors import AnalysisError
 from labcoat.model.stats import Sample
 
+SPREAD_FLOOR = 1e-12
+"""Log ratios that differ by less are equal: it is rounding, not measurement."""
+
 
 def log_ratio(baseline: npt.ArrayLike, treatment: npt.ArrayLike) -> float:
     """The value of a block: D = mean(log treatment) - mean(log baseline).

@@ -26,7 +26,9 @@ import numpy.typing as npt
 from labcoat.errors import AnalysisError
 from labcoat.model.metric import Better
 from labcoat.model.stats import Decision, Evidence, LabWarning, Sample, Verdict
+from labcoat.stats.block import SPREAD_FLOOR
 from labcoat.stats.forecast import chance_of_verdict
+from labcoat.stats.interval import fixed_effect
 from labcoat.stats.sequential import first_look, log_evidence
 
 if TYPE_CHECKING:
@@ -34,9 +36,6 @@ if TYPE_CHECKING:
 
 LEAST_CHANCE = 0.10
 """Below this predicted chance of a verdict by the cap an experiment is given up."""
-
-SPREAD_FLOOR = 1e-12
-"""Log ratios that differ by less are equal: it is rounding, not measurement."""
 
 _CODES: tuple[Verdict | None, ...] = (
     None,
@@ -175,6 +174,51 @@ def decide(
         evidence=evidence,
         chance=chance if n >= first_look(alpha) else None,
         warnings=_warnings(verdict, x[:n], margin=margin),
+    )
+
+
+def decide_planned(
+    sample: Sample,
+    *,
+    planned: int,
+    margin: float = 0.02,
+    better: Better = Better.HIGHER,
+    alpha: float = 0.05,
+) -> Decision:
+    """The verdict on a sample whose size was fixed before, or None: it is not complete.
+
+    One look, at the planned number of points; what was measured past it is left out. The
+    effect's t interval decides: beyond zero it is IMPROVED or REGRESSED, within the margin on
+    both sides EQUIVALENT, else INCONCLUSIVE. Exact for independent normal points.
+    Raises: AnalysisError if fewer than two points were planned.
+    """
+    if planned < 2 or not 0 < alpha < 1 or margin <= 0:
+        raise AnalysisError(
+            f"no rule has {planned} points, alpha {alpha:g} and margin {margin:g}",
+            way_out="plan at least two points",
+        )
+    x = np.asarray(sample.log_ratios, dtype=np.float64)[:planned]
+    refused = _refuse(x, planned)
+    if refused is not None:
+        return Decision(verdict=Verdict.INVALID, reason=refused, n=x.size)
+    if x.size < planned:
+        return Decision(verdict=None, reason=f"{x.size} of the {planned} blocks planned", n=x.size)
+    effect = fixed_effect(Sample(metric=sample.metric, log_ratios=x), alpha=alpha)
+    low, high = effect.low, effect.high
+    if better is Better.LOWER:
+        low, high = 1 / (1 + high) - 1, 1 / (1 + low) - 1
+    verdict = Verdict.INCONCLUSIVE
+    if low > 0:
+        verdict = Verdict.IMPROVED
+    elif high < 0:
+        verdict = Verdict.REGRESSED
+    elif -margin / (1 + margin) < low and high < margin:
+        verdict = Verdict.EQUIVALENT
+    return Decision(
+        verdict=verdict,
+        reason=f"the {1 - alpha:.0%} interval of {planned} blocks planned before"
+        f" is {100 * effect.low:+.1f} to {100 * effect.high:+.1f} %",
+        n=planned,
     )
 
 

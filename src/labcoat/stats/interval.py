@@ -15,7 +15,7 @@ from scipy import special
 
 from labcoat.errors import AnalysisError
 from labcoat.model.stats import Effect, Interval, LabWarning, Sample
-from labcoat.stats.decide import SPREAD_FLOOR
+from labcoat.stats.block import SPREAD_FLOOR
 from labcoat.stats.forecast import critical
 from labcoat.stats.sequential import PHI
 

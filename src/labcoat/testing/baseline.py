@@ -16,6 +16,8 @@ from labcoat.lab.baseline.aa import AaOutcome
 from labcoat.lab.baseline.attribution import Account
 from labcoat.lab.baseline.ceiling import CallCost, RouteCost
 from labcoat.lab.baseline.findings import Gathered
+from labcoat.lab.baseline.noise import BUDGETS_S, noise_of
+from labcoat.lab.baseline.pace import QUICK, Pace
 from labcoat.lab.trial.blocks import UNSTOLEN
 from labcoat.lab.trial.workbench import Reading
 from labcoat.load.honesty import Honesty, HonestyCheck
@@ -187,9 +189,10 @@ def aa_outcome() -> AaOutcome:
     return outcome
 
 
-def gathered() -> Gathered:
+def gathered(outcome: AaOutcome | None = None, pace: Pace = QUICK) -> Gathered:
     """What the phases bring home from a stack of nginx, uWSGI (two workers) and Postgres."""
     study = two_routes()
+    outcome = aa_outcome() if outcome is None else outcome
     host = FakeHost()
     return Gathered(
         standing=SimulatedStack(study=study, host=host, shares=LAYERS).boot("a"),
@@ -202,7 +205,8 @@ def gathered() -> Gathered:
             * 2
             for users in (1, 2, 4, 8, 16)
         },
-        aa=aa_outcome(),
+        instances=outcome.readings,
+        noise=noise_of(outcome, study, pace, BUDGETS_S),
         account=Account(
             cores=2,
             wall_s=10.0,
@@ -217,6 +221,7 @@ def gathered() -> Gathered:
         ),
         saturated=[reading()],
         explained={"uwsgi": {"processes": 2.0, "slots": 2.0}},
+        peaks={"uwsgi": {"processes": 2.0, "slots": 2.0, "busy": 2.0}},
         open_loop=reading(
             per_s=104.0,
             plan=OpenLoop(rate_per_s=105.0, arrivals=Arrivals.POISSON, connections=64),

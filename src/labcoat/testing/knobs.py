@@ -23,6 +23,7 @@ from labcoat.model.variant import Level
 from labcoat.stack.edit import ini, nginx, postgres, python
 from labcoat.stack.edit.nginx import KEYED, PARAMETERED
 from labcoat.stack.runtime import Runtime
+from labcoat.stack.servers.options import as_argv
 
 SMALL = Facts(
     hostname="small",
@@ -96,6 +97,8 @@ SPELLINGS: Mapping[str, str] = {
     "uwsgi": r"[a-z0-9]+(-[a-z0-9]+)*",
     "gunicorn": r"[a-z]+(_[a-z]+)*",
     "postgres": r"[a-z]+(_[a-z]+)*",
+    "granian": r"[a-z0-9]+(-[a-z0-9]+)*",
+    "uvicorn": r"[a-z0-9]+(-[a-z0-9]+)*",
     "python": r"[A-Z][A-Z_]*|gc\.[a-z]+",
 }
 
@@ -152,7 +155,16 @@ class KnobContract:
         assert (condition.counter is None) == (condition.holds is None)
         if condition.counter is not None and condition.holds is not None:
             assert condition.counter.startswith(f"{knob.component}.")
-            assert isinstance(condition.holds({}), bool)
+            assert condition.holds({}) is True, "what is not told excludes nothing"
+
+    def test_it_says_what_it_acts_on_and_how_likely_it_helps(self, knob: Knob) -> None:
+        assert knob.relieves
+        assert len(set(knob.relieves)) == len(knob.relieves)
+        assert 0 < knob.prior <= 1
+
+    @pytest.mark.parametrize("facts", MACHINES, ids=[facts.hostname for facts in MACHINES])
+    def test_levels_worth_trying_are_few(self, knob: Knob, facts: Facts) -> None:
+        assert len(knob.levels(facts)) <= 3
 
     @pytest.mark.parametrize("facts", MACHINES, ids=[facts.hostname for facts in MACHINES])
     def test_levels_and_ends_are_legal_wherever_it_stands(self, knob: Knob, facts: Facts) -> None:
@@ -180,6 +192,8 @@ class KnobContract:
     def test_the_level_is_rendered_and_only_its_line(self, knob: Knob) -> None:
         if knob.component == "python":
             return self._reaches_the_interpreter(knob)
+        if knob.component not in LANGUAGES:
+            return self._reaches_the_command_line(knob)
         for level in knob.domain.ends(SMALL):
             text = written(knob, level)
             if knob.component == "nginx" and level is False and knob.directive.startswith("listen"):
@@ -194,6 +208,14 @@ class KnobContract:
             assert all(leaf in line for line in changed), changed
             assert len(changed) <= 2
         return None
+
+    def _reaches_the_command_line(self, knob: Knob) -> None:
+        low, *_, high = knob.domain.ends(LARGE)
+        words = [as_argv({knob.directive: level}) for level in (low, high)]
+        assert words[0] != words[1]
+        for level, (option, *value) in zip((low, high), words, strict=True):
+            assert option == f"--{'no-' if level is False else ''}{knob.directive}"
+            assert value == ([] if isinstance(level, bool) else [str(level)])
 
     def _reaches_the_interpreter(self, knob: Knob) -> None:
         low, *_, high = knob.domain.ends(SMALL)

@@ -139,10 +139,17 @@ CONDITIONS = {
     "nginx.worker_connections": ({"accepts": 9, "handled": 8}, {"accepts": 9, "handled": 9}),
     "nginx.listen.reuseport": ({"accepts": 9, "requests": 9}, {"accepts": 9, "requests": 90}),
     "uwsgi.processes": ({"busy": 2, "slots": 2}, {"busy": 1, "slots": 2, "listen_queue": 0}),
-    "uwsgi.threads": ({"listen_queue": 3}, {"busy": 0, "slots": 0}),
-    "uwsgi.listen": ({"listen_queue_errors": 1}, {}),
+    "uwsgi.threads": ({"listen_queue": 3, "busy": 0, "slots": 1}, {"busy": 0, "slots": 1}),
+    "uwsgi.listen": ({"listen_queue_errors": 1}, {"listen_queue_errors": 0}),
+    "uwsgi.thunder-lock": ({"processes": 2}, {"processes": 1}),
+    "gunicorn.reuse_port": ({"processes": 2}, {"processes": 1}),
     "postgres.shared_buffers": ({"blocks_read": 5}, {"blocks_read": 0}),
-    "postgres.work_mem": ({"temp_files": 1}, {}),
+    "postgres.work_mem": ({"temp_files": 1}, {"temp_files": 0}),
+    "postgres.synchronous_commit": (
+        {"rows_written": 9, "commits": 900},
+        {"rows_written": 9, "commits": 10_000},
+    ),
+    "postgres.wal_buffers": ({"wal_buffers_full": 1}, {"wal_buffers_full": 0}),
 }
 
 

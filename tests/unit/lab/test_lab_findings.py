@@ -11,7 +11,7 @@ from pydantic import TypeAdapter
 
 from labcoat.errors import AnalysisError
 from labcoat.lab.baseline.findings import Gathered, compose, merged_latency
-from labcoat.lab.baseline.pace import FULL, QUICK, Pace
+from labcoat.lab.baseline.pace import FULL
 from labcoat.load.honesty import Honesty
 from labcoat.model.baseline import Baseline
 from labcoat.model.host import HostCounters
@@ -27,12 +27,11 @@ from labcoat.testing.baseline import (
 LATE = honesty_row("lag", passed=False, value=3.0)
 
 
-def found(of: Gathered | None = None, pace: Pace = QUICK) -> Baseline:
+def found(of: Gathered | None = None) -> Baseline:
     return compose(
         two_routes(),
         "study-1",
         of or gathered(),
-        pace,
         at="2026-01-01T00:00:00",
         elapsed_s=160.0,
     )
@@ -69,7 +68,7 @@ def test_a_route_that_never_answered_has_no_bytes_and_counts_its_errors() -> Non
         (instance, reading(latencies_s=(0.04,), routes=(1,), errors=2))
         for instance, _ in outcome.readings
     ]
-    home, buy = found(replace(gathered(), aa=outcome)).saturation.routes
+    home, buy = found(gathered(outcome)).saturation.routes
     assert (home.errors, home.mean_bytes, home.latency.count, home.latency.max_s) == (48, 0, 0, 0)
     assert (buy.errors, buy.mean_bytes) == (0, 1000.0)
 
@@ -147,7 +146,7 @@ def test_several_blocks_for_each_restart_advise_how_many() -> None:
     ]
     for place, epoch in enumerate(outcome.epochs):
         epoch[1] = {name: value + 0.001 * place for name, value in epoch[1].items()}
-    noise = found(replace(gathered(), aa=outcome), FULL).noise
+    noise = found(gathered(outcome, FULL)).noise
     assert noise.blocks == 12
     assert noise.blocks_per_restart is not None
     assert noise.blocks_per_restart >= 1
@@ -163,7 +162,7 @@ def test_honesty_tells_the_slice_that_came_off_worst() -> None:
         (instance, reading(rows=each))
         for (instance, _), each in zip(outcome.readings, rows, strict=True)
     ]
-    lag, cpu = found(replace(gathered(), aa=outcome)).honesty
+    lag, cpu = found(gathered(outcome)).honesty
     assert (lag.phase, lag.check, lag.passed, lag.value) == ("A/A", "lag", False, 3.0)
     assert lag.explanation == "lag is 3 (3 of 24 slices)"
     assert (cpu.passed, cpu.explanation) == (True, "cpu is 0.7")
@@ -244,12 +243,12 @@ def degenerate() -> dict[str, Gathered]:
     return {
         "as usual": whole,
         "a level of the sweep answered nothing": replace(whole, swept=swept),
-        "no latency was counted": replace(whole, aa=rates, saturated=[silent]),
+        "no latency was counted": replace(gathered(rates), saturated=[silent]),
         "the open loop answered nothing": replace(
             whole, open_loop=replace(silent, plan=whole.open_loop.plan)
         ),
         "no request was accounted for": replace(whole, account=replace(whole.account, requests=0)),
-        "noise without bounds": replace(whole, aa=noisy),
+        "noise without bounds": gathered(noisy),
         "nothing is told": replace(whole, explained={}, headroom_per_s=None),
     }
 

@@ -11,7 +11,7 @@ from typing import cast
 import pytest
 
 from labcoat.errors import HostError
-from labcoat.lab.experiment.origin import origin_digest
+from labcoat.lab.trial.origin import origin_digest
 from labcoat.model.study import ComponentSpec, Study
 from labcoat.stack.base import Component
 from labcoat.stack.binaries import Located

@@ -9,7 +9,7 @@ from typing import cast
 
 import pytest
 
-from labcoat.lab.experiment.origin import origin_digest
+from labcoat.lab.trial.origin import origin_digest
 from labcoat.model.study import Study
 from labcoat.model.workload import RequestTemplate, Workload
 from labcoat.stack.rig import Rig

@@ -41,16 +41,13 @@ def test_it_is_measured_once_for_each_origin(
     bench: Workbench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rates = iter((100.0, 30.0))
-    origin = ["one"]
     rig = cast("Rig", None)
-    monkeypatch.setattr(trying, "origin_digest", lambda *_: origin[0])
     monkeypatch.setattr(trying, "_measure_saturation", lambda *_: next(rates))
-    assert trying._saturation(bench, rig) == 100.0
+    assert trying._saturation(bench, rig, "one") == 100.0
     # A baseline begins another study of the same content.
     later = replace(bench, study_id=bench.journal.begin_study(bench.study).id)
-    assert trying._saturation(later, rig) == 100.0
-    origin[0] = "two"
-    assert trying._saturation(later, rig) == 30.0
+    assert trying._saturation(later, rig, "one") == 100.0
+    assert trying._saturation(later, rig, "two") == 30.0
 
 
 def test_a_stack_that_answers_nothing_in_time_has_none(

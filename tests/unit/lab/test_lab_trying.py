@@ -13,20 +13,20 @@ from labcoat.errors import UsageError
 from labcoat.journal import Journal
 from labcoat.knobs import find
 from labcoat.lab.experiment.guard import guard_memory
+from labcoat.lab.experiment.levels import present
 from labcoat.lab.experiment.trying import (
     Treatment,
     Try,
     _guards,
     _is_online,
     _level,
-    _present,
     _question,
     _refuse_doubles,
 )
 from labcoat.lab.trial.question import Rhythm
 from labcoat.lab.trial.workbench import Workbench
 from labcoat.model.domain import WholeNumber
-from labcoat.model.knob import ApplyCost, Condition, Knob, Safety
+from labcoat.model.knob import ApplyCost, Condition, Knob, Relief, Safety
 from labcoat.model.load import ClosedLoop
 from labcoat.model.metric import LATENCY_P99, MEMORY, THROUGHPUT, Metric
 from labcoat.model.stats import Decision, Evidence, Verdict
@@ -84,6 +84,8 @@ LIFETIME = Knob(
     condition=Condition(text=""),
     cost=ApplyCost.RESTART,
     safety=Safety.SAFE,
+    relieves=(Relief.LAYER,),
+    prior=0.1,
     source="",
     needs="2.0.20",
     needs_build="pcre",
@@ -171,7 +173,7 @@ def test_a_binary_that_lacks_the_knob(version: str, build: str, what: str) -> No
 
 
 @pytest.mark.parametrize(
-    ("said", "version", "present"),
+    ("said", "version", "expected"),
     [
         ({"new-thing": "7"}, "2.0.28", (7, True)),
         ({"new-thing": 7}, "2.0.28", (7, True)),
@@ -181,14 +183,13 @@ def test_a_binary_that_lacks_the_knob(version: str, build: str, what: str) -> No
     ],
 )
 def test_the_present_level_is_what_the_file_says_or_the_default_of_the_version(
-    said: Mapping[str, Level], version: str, present: tuple[Level, bool]
+    said: Mapping[str, Level], version: str, expected: tuple[Level, bool]
 ) -> None:
-    assert _present(rig(said, version=version), LIFETIME) == present
+    assert present(rig(said, version=version), LIFETIME) == expected
 
 
 def test_a_component_that_is_missing_has_the_knobs_default() -> None:
-    assert _present(rig(), replace(LIFETIME, name="python.new-thing")) == (1, False)
-    assert _present(rig(), None) == (None, False)
+    assert present(rig(), replace(LIFETIME, name="python.new-thing")) == (1, False)
 
 
 @pytest.mark.parametrize(
@@ -221,20 +222,17 @@ ASKED = Try(
 )
 
 
-def test_a_race_screens_and_a_single_question_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("labcoat.lab.experiment.trying.origin_digest", lambda study, rig: "digest")
-    bench: Workbench = object.__new__(Workbench)
-    object.__setattr__(bench, "study", two_routes())
+def test_a_race_screens_and_a_single_question_does_not() -> None:
     level = (find("uwsgi.processes"), 2)
-    one = _question(bench, rig(), ASKED, level, ClosedLoop(users=8), FACTS)
+    one = _question(ASKED, level, ClosedLoop(users=8), FACTS, "digest")
     assert (one.kind, one.baseline, one.treatment) == (
         "try", ORIGIN, Variant.of({"uwsgi.processes": 2}),
     )  # fmt: skip
     assert not one.rule.screening
     assert (one.origin, one.machine) == ("digest", "fake, 4 CPUs")
     two = replace(ASKED, treatments=ASKED.treatments * 2)
-    assert _question(bench, rig(), two, level, ClosedLoop(users=8), FACTS).rule.screening
-    aa = _question(bench, rig(), ASKED, None, ClosedLoop(users=8), FACTS)
+    assert _question(two, level, ClosedLoop(users=8), FACTS, "digest").rule.screening
+    aa = _question(ASKED, None, ClosedLoop(users=8), FACTS, "digest")
     assert (aa.kind, aa.change) == ("aa", None)
 
 

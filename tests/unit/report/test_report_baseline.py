@@ -11,7 +11,6 @@ import pytest
 from labcoat.errors import JournalError
 from labcoat.journal import Journal
 from labcoat.lab.baseline.findings import Gathered, compose
-from labcoat.lab.baseline.pace import QUICK
 from labcoat.model.baseline import Baseline, Detectable
 from labcoat.report.baseline import WIDTH, baseline_text
 from labcoat.report.findings import read_baseline
@@ -26,7 +25,6 @@ def found(of: Gathered | None = None) -> Baseline:
         two_routes(),
         "study-1",
         of or gathered(),
-        QUICK,
         at="2026-01-01T00:00:00+00:00",
         elapsed_s=160.0,
     )
@@ -45,12 +43,11 @@ def hopeless() -> Baseline:
         (each, reading(latencies_s=(), routes=(), errors=1, rows=failed, steal_ratio=0.2))
         for each, _ in outcome.readings
     ]
-    whole = gathered()
+    whole = gathered(outcome)
     silent = reading(latencies_s=(), routes=(), per_s=0.0)
     baseline = found(
         replace(
             whole,
-            aa=outcome,
             steady=False,
             headroom_per_s=None,
             swept={**whole.swept, 16: [silent, silent]},

@@ -21,8 +21,10 @@ from labcoat.host.sandbox import Sandbox
 from labcoat.journal import Journal
 from labcoat.lab.baseline.aa import measure_aa
 from labcoat.lab.baseline.ceiling import CallCost, measure_calls
-from labcoat.lab.baseline.findings import BUDGETS_S, Gathered, compose
+from labcoat.lab.baseline.findings import Gathered, compose
+from labcoat.lab.baseline.noise import BUDGETS_S, noise_of
 from labcoat.lab.baseline.pace import FULL, Pace
+from labcoat.lab.baseline.peaks import Peaks
 from labcoat.lab.baseline.phases import account, mean_rate, open_loop, sweep
 from labcoat.lab.trial.arms import ask_each, boot, warm_up
 from labcoat.lab.trial.events import Listener, PhaseFinished, PhaseStarted
@@ -66,24 +68,25 @@ def measure_baseline(
         logs = study.root / ".labcoat" / "logs"
         sandbox = open_things.enter_context(Sandbox.open(host, keep_logs_in=logs))
         rig = open_things.enter_context(Rig(host, sandbox, study))
-        gathered = _gather(bench, rig, sandbox, pace)
+        gathered = gather(bench, rig, sandbox, pace, budgets_s)
         elapsed_s = time.monotonic() - started
-    found = compose(
-        study, record.id, gathered, pace, at=at, elapsed_s=elapsed_s, budgets_s=budgets_s
-    )
+    found = compose(study, record.id, gathered, at=at, elapsed_s=elapsed_s)
     journal.record_finding(record.id, "baseline", asdict(found))
     return found
 
 
-def _gather(bench: Workbench, rig: Rig, sandbox: Sandbox, pace: Pace) -> Gathered:
-    """Every phase in its order."""
+def gather(
+    bench: Workbench, rig: Rig, sandbox: Sandbox, pace: Pace, budgets_s: Sequence[float]
+) -> Gathered:
+    """Every phase in its order. Raises: StackError, LoadError, PreflightError."""
     headroom_per_s = measure_headroom(bench, sandbox)
     bench.tell(PhaseStarted(name="boot", expected_s=10.0))
     standing = boot(bench, rig, "a")
     ask_each(bench, standing)
     bench.tell(PhaseFinished(name="boot", summary=f"serving at {standing.target.url}"))
     warm = warm_up(bench, standing)
-    swept = sweep(bench, standing, pace)
+    with Peaks(standing) as peaks:
+        swept = sweep(bench, standing, pace)
     bench.generator.forget(standing.target)
     rig.stop(standing)
     outcome = measure_aa(bench, rig, pace)
@@ -93,23 +96,25 @@ def _gather(bench: Workbench, rig: Rig, sandbox: Sandbox, pace: Pace) -> Gathere
     explained = standing.explain()
     rate_per_s = mean_rate([reading for _, reading in outcome.readings])
     answered = open_loop(bench, standing, rate_per_s, pace)
-    alone, together = _calls(bench, sandbox, standing, pace.call_s)
+    alone, together = calls_of(bench, sandbox, standing, pace.call_s)
     return Gathered(
         standing=standing,
         steady=warm.is_steady and warm_again.is_steady and outcome.unsteady == 0,
         headroom_per_s=headroom_per_s,
         swept=swept,
-        aa=outcome,
+        instances=outcome.readings,
+        noise=noise_of(outcome, bench.study, pace, budgets_s),
         account=accounted,
         saturated=saturated,
         explained=explained,
+        peaks=peaks.seen,
         open_loop=answered,
         call_alone=alone,
         calls=together,
     )
 
 
-def _calls(
+def calls_of(
     bench: Workbench, sandbox: Sandbox, standing: Standing, call_s: float
 ) -> tuple[CallCost, CallCost]:
     """The app without its server, against the same database: one caller alone, then one on

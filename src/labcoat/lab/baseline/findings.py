@@ -8,11 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from labcoat.lab.baseline.aa import AaOutcome
 from labcoat.lab.baseline.attribution import Account, bottleneck, waterfall
 from labcoat.lab.baseline.ceiling import CallCost
-from labcoat.lab.baseline.noise import noise_of
-from labcoat.lab.baseline.pace import Pace
 from labcoat.lab.baseline.phases import OPEN_SHARE
 from labcoat.lab.trial.arms import SERVER_NAMES
 from labcoat.lab.trial.workbench import ERRORS, Reading
@@ -26,6 +23,7 @@ from labcoat.model.baseline import (
     Latency,
     Law,
     LayerFinding,
+    Noise,
     Responsiveness,
     RouteFinding,
     Saturation,
@@ -40,22 +38,27 @@ from labcoat.stats.ceiling import Demands, bounds, efficiency, ideal_per_s
 from labcoat.stats.interval import mean_interval
 from labcoat.stats.scalability import ScalabilityFit, fit_scalability
 
-BUDGETS_S = (300.0, 600.0, 1200.0, 3600.0)
 BUSY_RATIO = 0.10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gathered:
-    """Everything that the phases of a baseline brought home."""
+    """Everything that the phases of a baseline brought home.
+
+    ``instances``: the slices of the saturation load, each with the booted instance that it
+    was measured on. ``peaks``: the components' own counters, the highest seen under load.
+    """
 
     standing: Standing
     steady: bool
     headroom_per_s: float | None
     swept: Mapping[int, Sequence[Reading]]
-    aa: AaOutcome
+    instances: Sequence[tuple[object, Reading]]
+    noise: Noise
     account: Account
     saturated: Sequence[Reading]
     explained: Mapping[str, Mapping[str, float]]
+    peaks: Mapping[str, Mapping[str, float]]
     open_loop: Reading
     call_alone: CallCost
     calls: CallCost
@@ -65,11 +68,9 @@ def compose(
     study: Study,
     study_id: str,
     gathered: Gathered,
-    pace: Pace,
     *,
     at: str,
     elapsed_s: float,
-    budgets_s: Sequence[float] = BUDGETS_S,
 ) -> Baseline:
     """The document of the baseline."""
     server = next(layer.name for layer in gathered.standing.layers if layer.name in SERVER_NAMES)
@@ -78,7 +79,6 @@ def compose(
     fit = _fit(study, gathered.swept)
     fall = waterfall(gathered.account, server=server, call_app_cpu_s=gathered.calls.app_cpu_s)
     ceiling, more = _ceiling(gathered, server, throughput_per_s)
-    noise = noise_of(gathered.aa, study, pace, budgets_s)
     headroom_ratio = (
         None if gathered.headroom_per_s is None else gathered.headroom_per_s / throughput_per_s
     )
@@ -104,7 +104,7 @@ def compose(
         layers=tuple(_layers(gathered)),
         waterfall=fall,
         ceiling=ceiling,
-        noise=noise,
+        noise=gathered.noise,
         headroom_ratio=headroom_ratio,
         honesty=honesty,
         steady=gathered.steady,
@@ -156,8 +156,8 @@ def _estimate(values: Sequence[float]) -> Estimate:
 def _saturation(study: Study, gathered: Gathered) -> Saturation:
     """How much: the A/A slices, with each booted instance as one data point."""
     instances: dict[object, list[float]] = {}
-    readings = [reading for _, reading in gathered.aa.readings]
-    for instance, reading in gathered.aa.readings:
+    readings = [reading for _, reading in gathered.instances]
+    for instance, reading in gathered.instances:
         instances.setdefault(instance, []).append(reading.summary.throughput_per_s)
     calls = gathered.calls.routes
     total = sum(request.weight for request in study.workload.requests)
@@ -251,6 +251,7 @@ def _layers(gathered: Gathered) -> Iterable[LayerFinding]:
             pss_bytes=last[layer.name].pss_bytes,
             processes=last[layer.name].processes,
             counters=dict(gathered.explained.get(layer.name, {})),
+            peaks=dict(gathered.peaks.get(layer.name, {})),
         )
 
 
@@ -298,7 +299,7 @@ def _ceiling(
 def _honesty(gathered: Gathered) -> Iterable[HonestyRow]:
     """Each check once for each phase, with the slice that came off worst."""
     phases: dict[str, list[Reading]] = {
-        "A/A": [reading for _, reading in gathered.aa.readings],
+        "A/A": [reading for _, reading in gathered.instances],
         "account": list(gathered.saturated),
         "open loop": [gathered.open_loop],
     }

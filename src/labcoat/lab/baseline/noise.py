@@ -19,6 +19,9 @@ from labcoat.stats.interval import anytime_effect, noise_floor
 from labcoat.stats.power import Costs, detectable
 from labcoat.stats.variance import blocks_per_restart, variance_components
 
+BUDGETS_S = (300.0, 600.0, 1200.0, 3600.0)
+"""Lengths of an experiment to say the smallest effect for."""
+
 
 def noise_of(aa: AaOutcome, study: Study, pace: Pace, budgets_s: Sequence[float]) -> Noise:
     """The noise floor of each metric, and what a time budget would find."""

@@ -78,3 +78,17 @@ QUICK = Pace(
     discard_s=0.2,
     call_s=2.0,
 )
+
+BRISK = Pace(
+    sweep_rounds=1,
+    sweep=Window(warmup_s=0.2, measure_s=0.6),
+    account_slices=1,
+    account=Window(measure_s=3.0),
+    open_loop=Window(warmup_s=0.5, measure_s=4.0),
+    epochs=6,
+    blocks_per_epoch=1,
+    slice_s=0.5,
+    discard_s=0.15,
+    call_s=1.5,
+)
+"""For a campaign of a few minutes, whose confirmation says what counts."""

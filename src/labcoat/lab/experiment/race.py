@@ -10,14 +10,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from labcoat.errors import AnalysisError
-from labcoat.lab.experiment.experiment import (
-    Experiment,
-    measure_epoch,
-    out_of_budget,
-    settle,
-    tell_decision,
-)
-from labcoat.lab.trial.events import Asked
+from labcoat.lab.experiment.epoch import measure_epoch
+from labcoat.lab.experiment.experiment import Experiment, out_of_budget, settle
+from labcoat.lab.trial.events import Asked, BlockJudged
 from labcoat.lab.trial.workbench import Workbench
 from labcoat.load.honesty import HEADROOM
 from labcoat.model.stats import Decision, Verdict
@@ -41,7 +36,7 @@ def race(
     Raises: StackError when the baseline does not stand; LoadError.
     """
     started = time.monotonic()
-    decisions = [_judged(each, headroom_per_s) for each in experiments]
+    decisions = [judged(each, headroom_per_s) for each in experiments]
     for experiment, decision in zip(experiments, decisions, strict=True):
         if decision.verdict is not None and not _is_settled(bench, experiment, decision):
             settle(bench, experiment, decision)  # a crash came between its blocks and its verdict
@@ -63,7 +58,7 @@ def race(
                 decisions[n] = out_of_budget(experiments[n], decisions[n], budget_s)
             else:
                 measure_epoch(bench, rig, experiments[n])
-                decisions[n] = _judged(experiments[n], headroom_per_s)
+                decisions[n] = judged(experiments[n], headroom_per_s)
                 longest_s = max(longest_s, time.monotonic() - began)
             if decisions[n].verdict is not None:
                 settle(bench, experiments[n], decisions[n])
@@ -78,7 +73,7 @@ def _is_settled(bench: Workbench, experiment: Experiment, decision: Decision) ->
     return bool(verdicts) and verdicts[-1].decision.verdict is decision.verdict
 
 
-def _judged(experiment: Experiment, headroom_per_s: float | None) -> Decision:
+def judged(experiment: Experiment, headroom_per_s: float | None) -> Decision:
     """What the rule says now, where it may be asked; INVALID where it may not.
 
     An answer that the journal holds stays: headroom is another one each time.
@@ -113,3 +108,15 @@ def headroom_ratio(experiment: Experiment, headroom_per_s: float | None) -> floa
     if headroom_per_s is None or not rates:
         return None
     return headroom_per_s * len(rates) / sum(rates)
+
+
+def tell_decision(bench: Workbench, experiment: Experiment, decision: Decision) -> None:
+    """Tell what is known after an epoch."""
+    bench.tell(
+        BlockJudged(
+            question=experiment.question,
+            blocks=len(experiment.gathered.blocks),
+            effect=experiment.effect(experiment.question.rule.objective.name),
+            decision=decision,
+        )
+    )

@@ -72,7 +72,7 @@ def tell(
         ),
         latency_loop="open" if isinstance(fast.question.plan, OpenLoop) else "closed",
         layers=tuple(_layers(experiment, readings)),
-        guardrails=tuple(_guardrail(each) for each in guards),
+        guardrails=tuple(guardrail(each) for each in guards),
         evidence=None if strongest is None else _finite(math.exp(min(strongest, 700.0))),
         evidence_needed=None if evidence is None else math.exp(evidence.needed),
         online=context.online,
@@ -159,7 +159,8 @@ def _layers(
         )
 
 
-def _guardrail(guard: GuardAnswer) -> Guarded:
+def guardrail(guard: GuardAnswer) -> Guarded:
+    """What became of a guardrail, for the document."""
     measured = guard.experiment
     return Guarded(
         metric=guard.metric.name,

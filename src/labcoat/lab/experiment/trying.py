@@ -13,7 +13,6 @@ from labcoat.errors import PreflightError, UsageError
 from labcoat.host.base import Host
 from labcoat.host.sandbox import Sandbox
 from labcoat.journal import Journal
-from labcoat.knobs import parse_level
 from labcoat.lab.experiment.experiment import Experiment, begin, settle
 from labcoat.lab.experiment.guard import (
     LATENCIES,
@@ -23,12 +22,13 @@ from labcoat.lab.experiment.guard import (
     open_plan,
 )
 from labcoat.lab.experiment.history import read_history, same_studies
-from labcoat.lab.experiment.origin import origin_digest
+from labcoat.lab.experiment.levels import asked_level, present
 from labcoat.lab.experiment.race import race
 from labcoat.lab.experiment.told import Context, guarded, tell
 from labcoat.lab.trial.arms import ask_each, boot, warm_up
 from labcoat.lab.trial.events import Listener, PhaseFinished, PhaseStarted
 from labcoat.lab.trial.headroom import measure_headroom
+from labcoat.lab.trial.origin import origin_digest
 from labcoat.lab.trial.question import Question, Rhythm, Rule
 from labcoat.lab.trial.workbench import Workbench, measure_slice
 from labcoat.load.base import LoadGenerator
@@ -110,11 +110,12 @@ def try_levels(
         _refuse_doubles(levels)
         history = read_history(journal, record.id, facts)
         headroom_per_s = measure_headroom(bench, sandbox)
-        plan = _plan(bench, rig, asked)
+        origin = origin_digest(study, rig)
+        plan = _plan(bench, rig, asked, origin)
         experiments = [
             begin(
                 bench,
-                _question(bench, rig, asked, level, plan, facts),
+                _question(asked, level, plan, facts, origin),
                 history,
                 anew=asked.anew or level is None,
             )
@@ -135,7 +136,9 @@ def try_levels(
             final = guarded(decision, guards)
             if final.verdict is not decision.verdict:
                 settle(bench, experiment, final)  # supersedes what the objective alone said
-            level, is_said = _present(rig, treatment.knob)
+            level, is_said = (
+                (None, False) if treatment.knob is None else present(rig, treatment.knob)
+            )
             context = Context(
                 origin_level=level,
                 origin_is_said=is_said,
@@ -169,35 +172,10 @@ def _journaled(
 
 
 def _level(rig: Rig, treatment: Treatment, facts: Facts) -> tuple[Knob, Level] | None:
-    """The level that is asked about, if it can be. Raises: UsageError."""
-    knob = treatment.knob
-    if knob is None or treatment.text is None:
+    """The level that is asked about; None in an A/A. Raises: UsageError."""
+    if treatment.knob is None or treatment.text is None:
         return None
-    component = rig.components.get(knob.component)
-    if component is None and knob.component != "python":
-        raise UsageError(
-            f"this study has no {knob.component}",
-            where=f"{rig.study.file} [stack]",
-            way_out=f"try a knob of {', '.join(rig.components)}; labcoat knobs lists them",
-        )
-    level = parse_level(knob, treatment.text, facts)
-    located = None if component is None else rig.located(knob.component)
-    lacks = None if located is None else knob.lacks(located.version, located.build)
-    if lacks is not None:
-        raise UsageError(
-            f"{knob.name} cannot be tried: {lacks}",
-            where=f"{knob.component} {'' if located is None else located.argv[0]}",
-            way_out="install another version, or try another knob",
-        )
-    present, is_said = _present(rig, knob)
-    if present == level:
-        raise UsageError(
-            f"{knob.name} is {spelled(level)} already"
-            + ("" if is_said else " (the built-in default; your files do not say it)"),
-            where=knob.name,
-            way_out="ask about another level; labcoat try --aa compares the stack with itself",
-        )
-    return knob, level
+    return treatment.knob, asked_level(rig, treatment.knob, treatment.text, facts)
 
 
 def _refuse_doubles(levels: Sequence[tuple[Knob, Level] | None]) -> None:
@@ -212,32 +190,8 @@ def _refuse_doubles(levels: Sequence[tuple[Knob, Level] | None]) -> None:
         )
 
 
-def _present(rig: Rig, knob: Knob | None) -> tuple[Level | None, bool]:
-    """The present level of a knob, and whether the user's files say it."""
-    component = None if knob is None else rig.components.get(knob.component)
-    if knob is None or component is None:
-        return (None if knob is None else knob.default_for("")), False
-    said = component.origin_level(knob.directive)
-    if said is None:
-        return knob.default_for(rig.located(knob.component).version), False
-    return _same_type(knob, said), True
-
-
-def _same_type(knob: Knob, said: Level) -> Level:
-    """A level as a file spells it, as the domain means it; as it is where it means nothing."""
-    try:
-        return knob.domain.parse(str(said))
-    except ValueError:
-        return said
-
-
 def _question(
-    bench: Workbench,
-    rig: Rig,
-    asked: Try,
-    level: tuple[Knob, Level] | None,
-    plan: Plan,
-    facts: Facts,
+    asked: Try, level: tuple[Knob, Level] | None, plan: Plan, facts: Facts, origin: str
 ) -> Question:
     treatment = ORIGIN if level is None else ORIGIN.with_level(level[0].name, level[1])
     return Question(
@@ -249,25 +203,24 @@ def _question(
             objective=asked.objective, margin=asked.margin, screening=len(asked.treatments) > 1
         ),
         rhythm=asked.rhythm,
-        origin=origin_digest(bench.study, rig),
+        origin=origin,
         machine=f"{facts.hostname}, {facts.cpus} CPUs",
     )
 
 
-def _plan(bench: Workbench, rig: Rig, asked: Try) -> Plan:
+def _plan(bench: Workbench, rig: Rig, asked: Try, origin: str) -> Plan:
     """Saturation for how much; a share of it in an open loop for how fast."""
     users = bench.study.users
     if asked.objective not in LATENCIES:
         return ClosedLoop(users=users)
-    return open_plan(_saturation(bench, rig), users)
+    return open_plan(_saturation(bench, rig, origin), users)
 
 
-def _saturation(bench: Workbench, rig: Rig) -> float:
+def _saturation(bench: Workbench, rig: Rig, origin: str) -> float:
     """The origin's saturation throughput: measured once, and remembered for this origin.
 
     A baseline's is not taken: the app may have changed since.
     """
-    origin = origin_digest(bench.study, rig)
     for study_id in reversed(same_studies(bench.journal, bench.study_id)):
         kept = bench.journal.finding(study_id, SATURATION)
         if kept is not None and kept.document["origin"] == origin:

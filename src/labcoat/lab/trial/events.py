@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from labcoat.lab.trial.question import Question
 from labcoat.model.stats import Decision, Effect
+from labcoat.model.variant import Level
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +87,27 @@ class BlockJudged:
     decision: Decision
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepTaken:
+    """A change was accepted: what it changes is the incumbent's from now on.
+
+    ``gain_ratio``: of all steps so far, as claimed at stopping; the confirmation comes last.
+    """
+
+    levels: tuple[tuple[str, Level], ...]
+    gain_ratio: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CourseTold:
+    """Where a campaign stands. ``doing``: its present part, in a few words."""
+
+    doing: str
+    spent_s: float
+    budget_s: float
+    gain_ratio: float
+
+
 Event = (
     PhaseStarted
     | PhaseFinished
@@ -95,5 +117,7 @@ Event = (
     | BlockVoided
     | Asked
     | BlockJudged
+    | StepTaken
+    | CourseTold
 )
 Listener = Callable[[Event], None]

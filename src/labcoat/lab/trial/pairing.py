@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from labcoat.lab.trial.blocks import UNSTOLEN, block_values
 from labcoat.lab.trial.schedule import PlannedBlock
@@ -42,17 +42,20 @@ class Terms:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MeasuredBlock:
-    """A good block: its slices in order, each with its arm. ``took_s``: all four together."""
+    """A good block: its slices in order, each with its arm. ``took_s``: all four together.
+
+    ``values``: the log ratio of each metric, and of the covariate.
+    """
 
     index: int
     epoch: int
     slices: tuple[tuple[Arm, Reading], ...]
     took_s: float
+    values: Mapping[str, float] = field(init=False, repr=False)
 
-    @property
-    def values(self) -> Mapping[str, float]:
-        """The log ratio of each metric, and of the covariate."""
-        return block_values([(arm, slice_values(reading)) for arm, reading in self.slices])
+    def __post_init__(self) -> None:
+        values = block_values([(arm, slice_values(reading)) for arm, reading in self.slices])
+        object.__setattr__(self, "values", values)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

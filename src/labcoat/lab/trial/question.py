@@ -22,13 +22,22 @@ class Rule:
     """How an experiment decides: see ``stats.decide``.
 
     ``margin``: the smallest effect worth having, a ratio. ``screening``: NOT_BETTER is an
-    answer.
+    answer. ``planned``: a number of data points fixed before, at which alone is judged; None
+    is the sequential rule.
     """
 
     objective: Metric
     margin: float
     alpha: float = 0.05
     screening: bool = False
+    planned: int | None = None
+
+    def document(self) -> dict[str, Any]:
+        """The rule as plain values; a plan that is not there is not said."""
+        document = {**asdict(self), "objective": self.objective.name}
+        if self.planned is None:
+            del document["planned"]
+        return document
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,9 +61,10 @@ class Rhythm:
 class Question:
     """Baseline against treatment, which differ in exactly one knob (in an A/A in none).
 
-    ``kind``: ``try``, ``aa`` or ``guard``. ``origin``: digest of the files, the app and the
-    programs that both arms are made from. ``machine``: where it is asked. Two questions
-    with the same document are the same question.
+    A campaign also asks of two knobs together, and confirms all of them at once.
+    ``kind``: ``try``, ``aa``, ``guard``, ``removal`` or ``confirmation``. ``origin``: digest of
+    the files, the app and the programs that both arms are made from. ``machine``: where it is
+    asked. Two questions with the same document are the same question.
     """
 
     kind: str
@@ -70,7 +80,7 @@ class Question:
         """What the journal keeps beside both variants."""
         return {
             "plan": {"loop": type(self.plan).__name__, **_plain(self.plan)},
-            "rule": {**asdict(self.rule), "objective": self.rule.objective.name},
+            "rule": self.rule.document(),
             "rhythm": asdict(self.rhythm),
             "origin": self.origin,
             "machine": self.machine,
@@ -91,11 +101,17 @@ class Question:
 
         The level is None where the treatment leaves the knob as the user has it.
         """
+        return next(iter(self.changes), None)
+
+    @property
+    def changes(self) -> tuple[tuple[str, Level | None], ...]:
+        """Every knob that differs, with its level in the treatment, by name."""
         before, after = dict(self.baseline.assignment), dict(self.treatment.assignment)
-        for knob in sorted(before.keys() | after.keys()):
-            if before.get(knob) != after.get(knob):
-                return knob, after.get(knob)
-        return None
+        return tuple(
+            (knob, after.get(knob))
+            for knob in sorted(before.keys() | after.keys())
+            if before.get(knob) != after.get(knob)
+        )
 
     @property
     def own_databases(self) -> bool:

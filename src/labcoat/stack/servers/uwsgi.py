@@ -172,7 +172,7 @@ class Uwsgi:
         return host.answers(wiring.listen)
 
     def counters(self, host: Host, process: Process, wiring: Wiring) -> Mapping[str, float]:
-        """The stats server: listen queue, busy workers, requests, exceptions, respawns.
+        """The stats server: listen queue (of TCP), busy workers, requests, exceptions, respawns.
 
         ``processes``, ``processes_served``: workers, and those that have answered;
         ``slots``: requests that they can serve at once (workers x threads).
@@ -184,9 +184,10 @@ class Uwsgi:
         if stats is None:
             return {}
         workers = stats.get("workers", [])
+        # Of a Unix socket it says 0, whatever waits: the kernel does not tell it.
+        queues = () if wiring.listen.path is not None else ("listen_queue", "listen_queue_errors")
         return {
-            "listen_queue": float(stats.get("listen_queue", 0)),
-            "listen_queue_errors": float(stats.get("listen_queue_errors", 0)),
+            **{name: float(stats.get(name, 0)) for name in queues},
             "processes": float(len(workers)),
             "processes_served": float(sum(worker["requests"] > 0 for worker in workers)),
             "slots": float(sum(len(worker.get("cores", "1")) for worker in workers)),

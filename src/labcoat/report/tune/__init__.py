@@ -1,0 +1,1 @@
+"""The report of a campaign: from the document of ``labcoat tune`` to a Paper."""
