@@ -22,5 +22,8 @@ COMMANDS: tuple[CommandRow, ...] = (
         "baseline", "labcoat.cli.baseline", "Measure the stack: noise, capacity, where time goes."
     ),
     CommandRow("try", "labcoat.cli.try_", "Ask one question: is it better with KNOB=LEVEL?"),
+    CommandRow(
+        "report", "labcoat.cli.report", "Tell what was found, as a page, text, markdown or JSON."
+    ),
     CommandRow("knobs", "labcoat.cli.knobs", "List and explain the knobs: what, why, trade-off."),
 )

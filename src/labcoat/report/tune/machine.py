@@ -112,8 +112,8 @@ def trials(found: TuneFinding, background: Background) -> Section:
             Prose(
                 f"{count(len(background.experiments), 'experiment')}, {count(blocks, 'block')},"
                 f" {told}. A trial is one arm measured for one slice; four make a block, in an"
-                " order that a coin drew; only blocks are compared. Void blocks were drawn anew. Every"
-                " request of every trial is in the journal."
+                " order that a coin drew; only blocks are compared. Void blocks were drawn anew."
+                " Every request of every trial is in the journal."
             ),
             Trials(background.experiments, titles),
         ),
