@@ -281,7 +281,8 @@ def _control(course: Course) -> None:
 
 
 def tell_course(course: Course, doing: str) -> None:
-    """Tell where the campaign stands."""
+    """Tell where the campaign stands, and keep what was spent."""
+    course.spending.tell()
     course.bench.tell(
         CourseTold(
             doing=doing,
