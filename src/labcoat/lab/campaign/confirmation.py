@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from labcoat.lab.campaign.course import Course
 from labcoat.lab.campaign.screening import tell_course
 from labcoat.lab.experiment.epoch import measure_epoch
-from labcoat.lab.experiment.experiment import Experiment, settle
+from labcoat.lab.experiment.experiment import Experiment
 from labcoat.lab.experiment.guard import (
     BROKEN,
     HELD,
@@ -95,6 +95,10 @@ def confirm(course: Course) -> Confirmed:
 
 def _measure(course: Course, closed: Experiment, latency: Experiment | None) -> None:
     both = [closed] if latency is None else [closed, latency]
+    for each in both:
+        decision = course.decision_of(each)
+        if decision.verdict is not None:  # a crash may have come before it was journaled
+            course.settle(each, decision)
     bench = course.bench
     bench.tell(
         Asked(
@@ -112,7 +116,7 @@ def _measure(course: Course, closed: Experiment, latency: Experiment | None) -> 
         for each in left:
             decision = course.judge(each)
             if decision.verdict is not None:
-                settle(bench, each, decision)
+                course.settle(each, decision)
         tell_decision(bench, closed, course.decision_of(closed))
 
 

@@ -11,7 +11,8 @@ from labcoat.lab.campaign.candidates import Candidate, LeftOut
 from labcoat.lab.campaign.shares import Shares
 from labcoat.lab.campaign.spending import Spending
 from labcoat.lab.campaign.worth import Means
-from labcoat.lab.experiment.experiment import Experiment, begin
+from labcoat.lab.experiment.experiment import Experiment, begin, settle
+from labcoat.lab.experiment.guard import LATENCIES
 from labcoat.lab.experiment.history import History, read_history, same_studies
 from labcoat.lab.experiment.race import judged
 from labcoat.lab.trial.question import Question, Rhythm, Rule
@@ -71,6 +72,7 @@ class Course:
 
     bench: Workbench
     rig: Rig
+    ``journaled``: ids of experiments whose verdict the journal has.
     asked: Tune
     facts: Facts
     origin: str
@@ -90,6 +92,7 @@ class Course:
     removals: dict[str, Experiment] = field(default_factory=dict)
     dropped: dict[str, str] = field(default_factory=dict)
     controls: list[Experiment] = field(default_factory=list)
+    journaled: set[str] = field(default_factory=set)
     known: list[ExperimentRecord] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -129,12 +132,21 @@ class Course:
             experiment.history = read_history(
                 self.bench.journal, self.bench.study_id, self.facts, before=experiment.record.at
             )
-        self.decisions[experiment.record.id] = judged(experiment, self.headroom_per_s)
+        if experiment.is_recorded:
+            self.journaled.add(experiment.record.id)
+        self.judge(experiment)
         return experiment
 
     def is_known(self, question: Question) -> bool:
         """Whether an earlier sitting asked this."""
         return any(question.is_asked_by(record) for record in self.known)
+
+    def settle(self, experiment: Experiment, decision: Decision) -> None:
+        """A verdict is final, and goes into the journal, once."""
+        self.decisions[experiment.record.id] = decision
+        if experiment.record.id not in self.journaled:
+            settle(self.bench, experiment, decision)
+            self.journaled.add(experiment.record.id)
 
     def with_levels(self, key: Key) -> Variant:
         """The incumbent with a change."""

@@ -16,7 +16,7 @@ from labcoat.lab.campaign.proposing import propose
 from labcoat.lab.campaign.shares import shares_in
 from labcoat.lab.campaign.worth import Worth, worth
 from labcoat.lab.experiment.epoch import measure_epoch
-from labcoat.lab.experiment.experiment import Experiment, settle
+from labcoat.lab.experiment.experiment import Experiment
 from labcoat.lab.experiment.guard import BROKEN, MARGIN, guard_memory
 from labcoat.lab.experiment.race import tell_decision
 from labcoat.lab.trial.events import Asked, CourseTold, StepTaken
@@ -96,8 +96,7 @@ def _settled(course: Course, key: Key, experiment: Experiment, decision: Decisio
     if broken is not None:
         decision = replace(decision, verdict=Verdict.REGRESSED, reason=broken)
         course.refused[key] = broken
-    course.decisions[experiment.record.id] = decision
-    settle(course.bench, experiment, decision)
+    course.settle(experiment, decision)
     return decision
 
 
@@ -109,6 +108,10 @@ def _take_recorded(course: Course) -> bool:
     course.recall()
     for (key, over), experiment in course.experiments.items():
         decision = course.decision_of(experiment)
+    for (key, _), experiment in course.experiments.items():
+        decision = course.decision_of(experiment)
+        if decision.verdict is not None and experiment.record.id not in course.journaled:
+            _settled(course, key, experiment, decision)  # a crash came before its verdict
         if over != course.incumbent.name or decision.verdict is not Verdict.IMPROVED:
             continue
         if key in course.refused:
