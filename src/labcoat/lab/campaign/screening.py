@@ -19,6 +19,7 @@ from labcoat.lab.experiment.epoch import measure_epoch
 from labcoat.lab.experiment.experiment import Experiment
 from labcoat.lab.experiment.guard import BROKEN, MARGIN, guard_memory
 from labcoat.lab.experiment.race import tell_decision
+from labcoat.lab.experiment.history import read_history
 from labcoat.lab.trial.events import Asked, CourseTold, StepTaken
 from labcoat.model.experiment import Arm
 from labcoat.model.knob import Relief
@@ -278,8 +279,9 @@ def _control(course: Course) -> None:
             return
         measure_epoch(course.bench, course.rig, control)
         decision = course.judge(control)
-    if not control.is_recorded:
-        settle(course.bench, control, decision)
+    course.settle(control, decision)
+    # As another sitting would read it, so that all looks of an experiment are adjusted alike.
+    course.history = read_history(course.bench.journal, course.bench.study_id, course.facts)
     course.controls.append(control)
 
 
