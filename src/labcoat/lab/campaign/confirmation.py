@@ -25,14 +25,11 @@ from labcoat.lab.experiment.guard import (
 )
 from labcoat.lab.experiment.race import tell_decision
 from labcoat.lab.trial.events import Asked
-from labcoat.lab.trial.question import Rhythm, Rule
+from labcoat.lab.trial.question import Rule
 from labcoat.model.metric import LATENCY_P99, MEMORY
 from labcoat.model.stats import Decision, Effect, Sample, Verdict
 from labcoat.model.variant import ORIGIN
 from labcoat.stats.interval import fixed_effect
-
-OPEN_SLICE_S = 1.0
-"""The least length of an open-loop slice: a p99 needs requests."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +60,6 @@ def confirm(course: Course) -> Confirmed:
     )
     latency = None
     if objective not in LATENCIES:
-        rhythm = course.asked.rhythm
         per_s = course.before.saturation.throughput_per_s.value
         latency = course.begun(
             course.question(
@@ -72,11 +68,7 @@ def confirm(course: Course) -> Confirmed:
                 kind="guard",
                 rule=Rule(objective=LATENCY_P99, margin=MARGIN, planned=planned),
                 plan=open_plan(per_s, course.bench.study.users),
-                rhythm=Rhythm(
-                    slice_s=max(OPEN_SLICE_S, rhythm.slice_s),
-                    discard_s=rhythm.discard_s,
-                    blocks_per_epoch=1,
-                ),
+                rhythm=course.open_rhythm,
             )
         )
     _measure(course, closed, latency)

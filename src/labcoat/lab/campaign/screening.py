@@ -223,7 +223,7 @@ def worth_of(course: Course, key: Key, prior: float) -> Worth:
         prior=prior,
         hope=course.hope(key),
         bound=course.bound(key),
-        means=course.means,
+        means=course.means_of(len(key)),
     )
 
 
