@@ -277,7 +277,7 @@ def _sentence(
         return f"Not confirmed: on fresh data {what} was not shown to be better{seen}."
     if outcome == GUARDRAIL:
         broken = next(each for each in confirmation.guardrails if each.answer == BROKEN)
-        return f"A guardrail broke with {what} ({gain}): {broken.metric} is {broken.reason}."
+        return f"A guardrail broke with {what} ({gain}): {broken.metric}, {broken.reason}."
     return f"{gain[:1].upper()}{gain[1:]} with {what}, confirmed on fresh processes."
 
 

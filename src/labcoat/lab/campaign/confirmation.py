@@ -87,10 +87,6 @@ def confirm(course: Course) -> Confirmed:
 
 def _measure(course: Course, closed: Experiment, latency: Experiment | None) -> None:
     both = [closed] if latency is None else [closed, latency]
-    for each in both:
-        decision = course.decision_of(each)
-        if decision.verdict is not None:  # a crash may have come before it was journaled
-            course.settle(each, decision)
     bench = course.bench
     bench.tell(
         Asked(
@@ -99,6 +95,10 @@ def _measure(course: Course, closed: Experiment, latency: Experiment | None) -> 
             blocks=len(closed.gathered.blocks),
         )
     )
+    for each in both:
+        decision = course.decision_of(each)
+        if decision.verdict is not None:  # a crash may have come before it was journaled
+            course.settle(each, decision)
     while True:
         left = [each for each in both if course.decision_of(each).verdict is None]
         if not left or (closed.ended is not None and closed not in left) or course.asked.stops():
@@ -118,6 +118,8 @@ def _answer(latency: Experiment, decision: Decision) -> GuardAnswer:
     sample = latency.sample(LATENCY_P99.name)
     effect = planned_effect(sample, latency.question.rule.planned)
     answer, reason = NOT_SHOWN, decision.reason
+    if effect is None and decision.verdict is Verdict.REGRESSED:
+        answer = BROKEN  # it answers wrongly: no margin is allowed for that
     if effect is not None and decision.verdict not in {None, Verdict.INVALID}:
         seen = (
             f"{100 * effect.point:+.0f} % [{100 * effect.low:+.0f}, {100 * effect.high:+.0f}],"
