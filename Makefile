@@ -5,6 +5,7 @@ SHELL := bash
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
 PYTHON_OF_PROJECT := .venv/bin/python
 TESTS :=
+DEMO_BUDGET := 6m
 
 .PHONY: targets
 targets: ## this list
@@ -15,8 +16,8 @@ setup: ## build .venv from the lock (the other targets do it themselves)
 	@PYTHON="$(PYTHON)" tools/setup
 
 .PHONY: demo
-demo: setup ## measure the bundled shop: Flask and Postgres behind nginx and uWSGI
-	@.venv/bin/labcoat baseline --study examples/shop/labcoat.toml
+demo: setup ## tune the bundled shop: Flask and Postgres behind nginx and uWSGI
+	@.venv/bin/labcoat tune --study examples/shop/labcoat.toml --budget $(DEMO_BUDGET)
 
 .PHONY: test
 test: setup ## every test, with the real components

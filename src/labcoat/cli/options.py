@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -64,7 +65,34 @@ def open_study(study_file: Path | None) -> Study:
     """The study that ``--study`` names, or the nearest one. Raises: UsageError."""
     from labcoat.lab.study.study_file import find_study, read_study
 
-    return read_study(find_study(Path.cwd()) if study_file is None else study_file)
+    file = find_study(Path.cwd()) if study_file is None else study_file
+    settled(Path(os.path.abspath(file.expanduser())).parent)  # noqa: PTH100 - as read_study has it
+    return read_study(file)
+
+
+def open_project(study_file: Path | None) -> Path:
+    """The folder of the study file, which itself need not be right. Raises: UsageError."""
+    from labcoat.lab.study.study_file import find_study, read_text
+
+    file = find_study(Path.cwd()) if study_file is None else study_file
+    file = Path(os.path.abspath(file.expanduser()))  # noqa: PTH100 - as read_study has it
+    read_text(file)
+    settled(file.parent)
+    return file.parent
+
+
+def settled(root: Path) -> None:
+    """Finish what a killed ``apply`` or ``rollback`` began, before anything reads the files."""
+    if not (root / ".labcoat" / "states").exists():
+        return
+    from labcoat.lab.handover.writing import settle
+
+    if settle(root) is not None:
+        click.echo(
+            "labcoat was killed while it changed your files: that is finished now;"
+            " labcoat history tells, labcoat rollback goes back",
+            err=True,
+        )
 
 
 def metric_of(name: str) -> Metric:

@@ -26,7 +26,7 @@ def read_facts(programs: Mapping[str, str]) -> Facts:
         kernel=platform.release(),
         machine=platform.machine(),
         cpu_model=cpu_model(text("/proc/cpuinfo") or ""),
-        cpus=usable if quota is None else max(1, min(usable, math.ceil(quota))),
+        cpus=usable_cpus(mask=usable, quota=quota),
         cpus_online=online,
         cpu_quota=quota,
         ram_bytes=physical if limit is None else min(physical, limit),
@@ -40,6 +40,13 @@ def read_facts(programs: Mapping[str, str]) -> Facts:
         is_root=os.geteuid() == 0,
         programs=tuple(sorted(programs.items())),
     )
+
+
+def usable_cpus(*, mask: int, quota: float | None) -> int:
+    """CPUs that work can use at once: those of the affinity mask (a cpuset narrows it), as far as
+    the quota reaches; a part of a CPU counts as one.
+    """
+    return mask if quota is None else max(1, min(mask, math.ceil(quota)))
 
 
 def open_files() -> tuple[int, int]:

@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 from labcoat.model.domain import Limit, Quantity
 from labcoat.model.host import Facts
-from labcoat.model.knob import Domain
+from labcoat.model.knob import Condition, Domain
 from labcoat.model.variant import Level
 
 Levels = Callable[[Facts], tuple[Level, ...]]
@@ -45,6 +45,11 @@ def times_cpus(*factors: int, at_least: int = 1) -> Levels:
 def exceeds(counter: str, least: float = 0) -> Holds:
     """Whether a component's counter is over this; one that is not told excludes nothing."""
     return lambda seen: seen.get(counter, math.inf) > least
+
+
+def seen(text: str, counter: str) -> Condition:
+    """A condition that a component's counter (``component.name``) denies while it is 0."""
+    return Condition(text=text, counter=counter, holds=exceeds(counter.partition(".")[2]))
 
 
 def per_cpu(factor: int, *, at_least: int = 1) -> Limit:

@@ -12,6 +12,7 @@ from labcoat.knobs.levels import (
     always,
     per_cpu,
     queues,
+    seen,
     times_cpus,
 )
 from labcoat.knobs.nginx_content import CONTENT
@@ -23,9 +24,9 @@ _OPEN_FILES = Limit("the limit of open files, less 1", lambda facts: facts.nofil
 _CONNECTIONS = WholeNumber(low=64, high=_OPEN_FILES)
 
 
-def _reconnects(seen: Mapping[str, float]) -> bool:
+def _reconnects(told: Mapping[str, float]) -> bool:
     """Whether fewer than two requests come over a connection, as far as is told."""
-    return seen.get("requests", 0) < 2 * seen.get("accepts", 1)
+    return told.get("requests", 0) < 2 * told.get("accepts", 1)
 
 
 _CORE: tuple[Knob, ...] = (
@@ -52,7 +53,7 @@ _CORE: tuple[Knob, ...] = (
         condition=Condition(
             text="nginx accepts more connections than it handles.",
             counter="nginx.handled",
-            holds=lambda seen: seen.get("handled", 0) < seen.get("accepts", 1),
+            holds=lambda told: told.get("handled", 0) < told.get("accepts", 1),
         ),
         cost=ApplyCost.RELOAD,
         safety=Safety.MEMORY,
@@ -130,7 +131,9 @@ _CORE: tuple[Knob, ...] = (
         levels=always(True),
         default=(("", False),),
         why="Regular expressions known at the start are compiled to machine code.",
-        condition=Condition(text="A location or map with a regular expression is on the hot path."),
+        condition=seen(
+            "A location or map with a regular expression is on the hot path.", "nginx.regexes"
+        ),
         cost=ApplyCost.RELOAD,
         safety=Safety.SAFE,
         relieves=(Relief.LAYER,),

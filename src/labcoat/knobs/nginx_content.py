@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from labcoat.knobs.levels import NGINX_SIZES, NGINX_TIMES, always
+from labcoat.knobs.levels import NGINX_SIZES, NGINX_TIMES, always, seen
 from labcoat.model.domain import OneOf, Phrase, Quantity, Switch, WholeNumber
 from labcoat.model.knob import ApplyCost, Condition, Knob, Relief, Safety
 
@@ -15,7 +15,7 @@ CONTENT: tuple[Knob, ...] = (
         levels=always(True),
         default=(("", False),),
         why="The kernel sends a file without copying it through nginx.",
-        condition=Condition(text="nginx itself serves files."),
+        condition=seen("nginx itself serves files.", "nginx.file_places"),
         cost=ApplyCost.RELOAD,
         safety=Safety.SAFE,
         relieves=(Relief.LAYER, Relief.WAITING),
@@ -29,7 +29,7 @@ CONTENT: tuple[Knob, ...] = (
         levels=always("512k"),
         default=(("", "0"), ("1.21.4", "2m")),
         why="One fast client cannot hold a worker with one large file.",
-        condition=Condition(text="Large files are served with sendfile."),
+        condition=seen("Large files are served with sendfile.", "nginx.file_places"),
         cost=ApplyCost.RELOAD,
         safety=Safety.SAFE,
         relieves=(Relief.LAYER, Relief.WAITING),
@@ -43,7 +43,7 @@ CONTENT: tuple[Knob, ...] = (
         levels=always(True),
         default=(("", False),),
         why="The head of an answer and the beginning of its file leave in one packet.",
-        condition=Condition(text="nginx itself serves files with sendfile."),
+        condition=seen("nginx itself serves files with sendfile.", "nginx.file_places"),
         cost=ApplyCost.RELOAD,
         safety=Safety.SAFE,
         relieves=(Relief.LAYER, Relief.WAITING),
@@ -72,7 +72,9 @@ CONTENT: tuple[Knob, ...] = (
         levels=always("threads"),
         default=(("", "off"),),
         why="Reads that block happen in threads, beside the event loop.",
-        condition=Condition(text="nginx serves files that do not fit into the page cache."),
+        condition=seen(
+            "nginx serves files that do not fit into the page cache.", "nginx.file_places"
+        ),
         cost=ApplyCost.RELOAD,
         safety=Safety.SAFE,
         relieves=(Relief.LAYER, Relief.WAITING),
@@ -93,7 +95,9 @@ CONTENT: tuple[Knob, ...] = (
         levels=always("max=10000 inactive=60s"),
         default=(("", "off"),),
         why="Descriptors and metadata of files are kept, which saves open, stat and close.",
-        condition=Condition(text="nginx itself serves files, the same ones again and again."),
+        condition=seen(
+            "nginx itself serves files, the same ones again and again.", "nginx.file_places"
+        ),
         cost=ApplyCost.RELOAD,
         safety=Safety.SEMANTIC,
         relieves=(Relief.LAYER, Relief.WAITING),
@@ -107,7 +111,9 @@ CONTENT: tuple[Knob, ...] = (
         levels=always("120s"),
         default=(("", "60s"),),
         why="What the cache holds is checked less often.",
-        condition=Condition(text="open_file_cache is on, and files are asked for more often."),
+        condition=seen(
+            "open_file_cache is on, and files are asked for more often.", "nginx.file_places"
+        ),
         cost=ApplyCost.RELOAD,
         safety=Safety.SEMANTIC,
         relieves=(Relief.LAYER, Relief.WAITING),
@@ -128,6 +134,47 @@ CONTENT: tuple[Knob, ...] = (
         prior=0.4,
         trap="Nothing is known of any request afterwards; it bounds what buffering can give.",
         source="nginx, ngx_http_log_module, access_log",
+    ),
+    Knob(
+        name="nginx.access_log.if",
+        domain=OneOf(("errors",)),
+        levels=always("errors"),
+        default=(("", None),),
+        why="Only requests that were refused or that failed are written.",
+        condition=Condition(text="nginx is the limit, and every request is logged."),
+        cost=ApplyCost.RELOAD,
+        safety=Safety.OBSERVABILITY,
+        relieves=(Relief.LAYER, Relief.WAITING),
+        prior=0.4,
+        trap="What is counted from the log, such as the rate, counts failures alone.",
+        constraints=(
+            "the file has an access_log line",
+            "one level writes a map of the status and the condition of the log",
+        ),
+        needs="1.7.0",
+        source="nginx, ngx_http_log_module, access_log; ngx_http_map_module, map",
+    ),
+    Knob(
+        name="nginx.location.static",
+        domain=Phrase(
+            pattern=r"(?:/|\{app\.folder\}/)(?:[\w.@+-]+/)*",
+            examples=("/srv/app/static/", "/usr/share/"),
+            form="FOLDER/, as /srv/app/static/ or {app.folder}/static/",
+        ),
+        levels=always("{app.folder}/static/"),
+        default=(("", None),),
+        why="nginx serves what lies under /static/ itself, and the app never sees the request.",
+        condition=Condition(text="Requests for /static/ reach the app."),
+        cost=ApplyCost.RELOAD,
+        safety=Safety.SEMANTIC,
+        relieves=(Relief.LAYER, Relief.WAITING, Relief.ALL),
+        prior=0.5,
+        trap="Headers differ (types, ETag, Cache-Control), and no code of the app guards a file.",
+        constraints=(
+            "the app serves /static/ from that folder, as Flask does unless told otherwise",
+            "the file has no location /static/ of its own, and nginx may read the folder",
+        ),
+        source="nginx, ngx_http_core_module, location, alias",
     ),
     Knob(
         name="nginx.access_log.buffer",
@@ -168,7 +215,7 @@ CONTENT: tuple[Knob, ...] = (
         levels=always(1, 4),
         default=(("", 1),),
         why="A higher level is smaller and takes longer.",
-        condition=Condition(text="gzip is on, and compression takes a share of nginx."),
+        condition=seen("gzip is on, and compression takes a share of nginx.", "nginx.gzip_on"),
         cost=ApplyCost.RELOAD,
         safety=Safety.SAFE,
         relieves=(Relief.LAYER, Relief.WAITING),
@@ -186,7 +233,7 @@ CONTENT: tuple[Knob, ...] = (
         levels=always("application/json text/css application/javascript"),
         default=(("", "text/html"),),
         why="Answers of these types are compressed beside text/html.",
-        condition=Condition(text="gzip is on, and these types are most of the bytes."),
+        condition=seen("gzip is on, and these types are most of the bytes.", "nginx.gzip_on"),
         cost=ApplyCost.RELOAD,
         safety=Safety.SAFE,
         relieves=(Relief.LAYER, Relief.WAITING),
@@ -200,7 +247,7 @@ CONTENT: tuple[Knob, ...] = (
         levels=always(1024, 256),
         default=(("", 20),),
         why="Short answers are not worth compressing.",
-        condition=Condition(text="gzip is on, and short answers are many."),
+        condition=seen("gzip is on, and short answers are many.", "nginx.gzip_on"),
         cost=ApplyCost.RELOAD,
         safety=Safety.SAFE,
         relieves=(Relief.LAYER,),
@@ -214,7 +261,9 @@ CONTENT: tuple[Knob, ...] = (
         levels=always(True),
         default=(("", False),),
         why="A file that was compressed beforehand is sent, at no CPU.",
-        condition=Condition(text="nginx itself serves files, and a .gz lies beside them."),
+        condition=seen(
+            "nginx itself serves files, and a .gz lies beside them.", "nginx.file_places"
+        ),
         cost=ApplyCost.RELOAD,
         safety=Safety.SAFE,
         relieves=(Relief.LAYER, Relief.WAITING),
@@ -234,7 +283,9 @@ CONTENT: tuple[Knob, ...] = (
         levels=always("shared:SSL:10m"),
         default=(("", "none"),),
         why="A client that comes again resumes its session instead of a full handshake.",
-        condition=Condition(text="Full handshakes are many, and clients use no session tickets."),
+        condition=seen(
+            "Full handshakes are many, and clients use no session tickets.", "nginx.tls_listens"
+        ),
         cost=ApplyCost.RELOAD,
         safety=Safety.SAFE,
         relieves=(Relief.LAYER, Relief.WAITING),

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from labcoat.knobs.levels import NGINX_SIZES, NGINX_TIMES, always, times_cpus
+from labcoat.knobs.levels import NGINX_SIZES, NGINX_TIMES, always, seen, times_cpus
 from labcoat.model.domain import OneOf, Phrase, Quantity, Switch, WholeNumber
-from labcoat.model.knob import ApplyCost, Condition, Knob, Relief, Safety
+from labcoat.model.knob import ApplyCost, Knob, Relief, Safety
 
 _BUFFERS = Phrase(
     pattern=r"(?:[4-9]|\d{2,3}) \d{1,3}k",
     examples=("4 4k", "8 16k", "16 16k", "64 64k"),
     form="NUMBER SIZE, 4 or more",
 )
+
+_SHORT = Quantity(units={"s": 1, "m": 60}, low=1, high=3600)
+_REPEATS = "The same GET comes again within that time, without login and cookie."
+_STALE = (
+    "What is served may be that old, and older while it is made anew; pages per user must bring \
+a cookie or a login."
+)
+_CACHE = "one level writes the path, the zone, the key, the bypass, the lock and the stale answers"
 
 UPSTREAM: tuple[Knob, ...] = (
     Knob(
@@ -19,11 +27,13 @@ UPSTREAM: tuple[Knob, ...] = (
         levels=times_cpus(16),
         default=(("", None), ("1.29.7", 32)),
         why="A connection to the app server is used again instead of made anew per request.",
-        condition=Condition(text="nginx connects to the app server about once per request."),
+        condition=seen(
+            "nginx connects to the app server about once per request.", "nginx.proxy_passes"
+        ),
         cost=ApplyCost.RELOAD,
         safety=Safety.SAFE,
         relieves=(Relief.LAYER, Relief.WAITING, Relief.ALL),
-        prior=0.1,
+        prior=0.03,
         trap="It counts idle connections per worker; the default since 1.29.7 is per location too.",
         constraints=(
             "before 1.29.7: proxy_http_version 1.1 and an empty Connection header",
@@ -32,12 +42,69 @@ UPSTREAM: tuple[Knob, ...] = (
         source="nginx, ngx_http_upstream_module, keepalive",
     ),
     Knob(
+        name="nginx.proxy_pass.keepalive",
+        domain=WholeNumber(low=1, high=1024),
+        levels=times_cpus(16),
+        default=(("", None), ("1.29.7", 32)),
+        why="All that it takes to use connections to the app server again: kept idle, HTTP/1.1, "
+        "and no Connection header.",
+        condition=seen(
+            "nginx connects to the app server about once per request.", "nginx.proxy_passes"
+        ),
+        cost=ApplyCost.RELOAD,
+        safety=Safety.SAFE,
+        relieves=(Relief.LAYER, Relief.WAITING, Relief.ALL),
+        prior=0.2,
+        trap="It counts idle connections per worker, each of which may hold a thread of the app.",
+        constraints=(
+            "proxy_pass to an upstream block",
+            "without effect for Gunicorn's sync workers",
+            "one level writes upstream keepalive, proxy_http_version and proxy_set_header",
+        ),
+        needs="1.1.4",
+        source="nginx, ngx_http_upstream_module, keepalive",
+    ),
+    Knob(
+        name="nginx.proxy_cache.valid",
+        domain=_SHORT,
+        levels=always("1s", "5s"),
+        default=(("", None),),
+        why="Answers to the same GET are kept so long: one request in all that time meets the app.",
+        condition=seen(_REPEATS, "nginx.proxy_passes"),
+        cost=ApplyCost.RELOAD,
+        safety=Safety.SEMANTIC,
+        relieves=(Relief.LAYER, Relief.WAITING, Relief.ALL),
+        prior=0.3,
+        trap=_STALE,
+        constraints=(_CACHE, "the file has no proxy_cache of its own"),
+        needs="1.11.10",
+        source="nginx, ngx_http_proxy_module, proxy_cache, proxy_cache_valid",
+    ),
+    Knob(
+        name="nginx.uwsgi_cache.valid",
+        domain=_SHORT,
+        levels=always("1s", "5s"),
+        default=(("", None),),
+        why="Answers to the same GET are kept so long: one request in all that time meets the app.",
+        condition=seen(_REPEATS, "nginx.uwsgi_passes"),
+        cost=ApplyCost.RELOAD,
+        safety=Safety.SEMANTIC,
+        relieves=(Relief.LAYER, Relief.WAITING, Relief.ALL),
+        prior=0.3,
+        trap=_STALE,
+        constraints=(_CACHE, "the file has no uwsgi_cache of its own"),
+        needs="1.11.10",
+        source="nginx, ngx_http_uwsgi_module, uwsgi_cache, uwsgi_cache_valid",
+    ),
+    Knob(
         name="nginx.upstream.keepalive_requests",
         domain=WholeNumber(low=1, high=1_000_000),
         levels=always(10_000),
         default=(("", 100), ("1.19.10", 1000)),
         why="A connection to the app server is closed after so many requests.",
-        condition=Condition(text="Connections are kept, and remade at requests / limit."),
+        condition=seen(
+            "Connections are kept, and remade at requests / limit.", "nginx.proxy_passes"
+        ),
         cost=ApplyCost.RELOAD,
         safety=Safety.SAFE,
         relieves=(Relief.LAYER, Relief.WAITING, Relief.ALL),
@@ -52,7 +119,9 @@ UPSTREAM: tuple[Knob, ...] = (
         levels=always("4s"),
         default=(("", "60s"),),
         why="nginx lets go of an idle connection before the app server does.",
-        condition=Condition(text="Connections are kept, and some requests end in a reset."),
+        condition=seen(
+            "Connections are kept, and some requests end in a reset.", "nginx.proxy_passes"
+        ),
         cost=ApplyCost.RELOAD,
         safety=Safety.SAFE,
         relieves=(Relief.LAYER, Relief.WAITING, Relief.ALL),
@@ -68,7 +137,9 @@ UPSTREAM: tuple[Knob, ...] = (
         levels=always("1.1"),
         default=(("", "1.0"), ("1.29.7", "1.1")),
         why="HTTP/1.1 allows connections to the app server to be kept.",
-        condition=Condition(text="nginx connects to the app server about once per request."),
+        condition=seen(
+            "nginx connects to the app server about once per request.", "nginx.proxy_passes"
+        ),
         cost=ApplyCost.RELOAD,
         safety=Safety.SAFE,
         relieves=(Relief.LAYER, Relief.WAITING, Relief.ALL),
@@ -82,7 +153,9 @@ UPSTREAM: tuple[Knob, ...] = (
         levels=always('""'),
         default=(("", "close"), ("1.29.7", '""')),
         why="Without the header the app server may keep the connection.",
-        condition=Condition(text="nginx connects to the app server about once per request."),
+        condition=seen(
+            "nginx connects to the app server about once per request.", "nginx.proxy_passes"
+        ),
         cost=ApplyCost.RELOAD,
         safety=Safety.SAFE,
         relieves=(Relief.LAYER, Relief.WAITING, Relief.ALL),
@@ -96,7 +169,7 @@ UPSTREAM: tuple[Knob, ...] = (
         levels=always(False),
         default=(("", True),),
         why="nginx takes the answer at once, and the app's worker is free while a client reads.",
-        condition=Condition(text="Clients are slow, and answers are large."),
+        condition=seen("Clients are slow, and answers are large.", "nginx.proxy_passes"),
         cost=ApplyCost.RELOAD,
         safety=Safety.SEMANTIC,
         relieves=(Relief.LAYER, Relief.WAITING),
@@ -111,8 +184,8 @@ UPSTREAM: tuple[Knob, ...] = (
         levels=always("8 16k", "16 16k"),
         default=(("", "8 4k"),),
         why="An answer that does not fit is written to a temporary file.",
-        condition=Condition(
-            text="The log says: upstream response is buffered to a temporary file."
+        condition=seen(
+            "The log says: upstream response is buffered to a temporary file.", "nginx.proxy_passes"
         ),
         cost=ApplyCost.RELOAD,
         safety=Safety.MEMORY,
@@ -127,7 +200,7 @@ UPSTREAM: tuple[Knob, ...] = (
         levels=always(False),
         default=(("", True),),
         why="Off, a body goes to the app while it comes in, and is not written down first.",
-        condition=Condition(text="Uploads are large."),
+        condition=seen("Uploads are large.", "nginx.proxy_passes"),
         cost=ApplyCost.RELOAD,
         safety=Safety.SEMANTIC,
         relieves=(Relief.LAYER, Relief.WAITING),
@@ -142,8 +215,8 @@ UPSTREAM: tuple[Knob, ...] = (
         levels=always("0"),
         default=(("", "1024m"),),
         why="With 0 no answer is written to the disk.",
-        condition=Condition(
-            text="The log says: upstream response is buffered to a temporary file."
+        condition=seen(
+            "The log says: upstream response is buffered to a temporary file.", "nginx.proxy_passes"
         ),
         cost=ApplyCost.RELOAD,
         safety=Safety.SEMANTIC,
@@ -158,7 +231,7 @@ UPSTREAM: tuple[Knob, ...] = (
         levels=always(False),
         default=(("", True),),
         why="nginx takes the answer at once, and the app's worker is free while a client reads.",
-        condition=Condition(text="Clients are slow, and answers are large."),
+        condition=seen("Clients are slow, and answers are large.", "nginx.uwsgi_passes"),
         cost=ApplyCost.RELOAD,
         safety=Safety.SEMANTIC,
         relieves=(Relief.LAYER, Relief.WAITING),
@@ -173,8 +246,8 @@ UPSTREAM: tuple[Knob, ...] = (
         levels=always("8 16k", "16 16k"),
         default=(("", "8 4k"),),
         why="An answer that does not fit is written to a temporary file.",
-        condition=Condition(
-            text="The log says: upstream response is buffered to a temporary file."
+        condition=seen(
+            "The log says: upstream response is buffered to a temporary file.", "nginx.uwsgi_passes"
         ),
         cost=ApplyCost.RELOAD,
         safety=Safety.MEMORY,

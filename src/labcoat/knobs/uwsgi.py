@@ -1,4 +1,4 @@
-"""uWSGI: its knobs."""
+"""uWSGI: workers, sockets, replacements; and the rows of its other file."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from labcoat.knobs.levels import (
     queues,
     times_cpus,
 )
+from labcoat.knobs.uwsgi_logging import LOGGING
 from labcoat.model.domain import Limit, Switch, WholeNumber
 from labcoat.model.knob import ApplyCost, Condition, Knob, Relief, Safety
 
 _FITS = "processes x threads connections fit into postgres.max_connections"
 _RSS = WholeNumber(low=128, high=Limit("the memory, in MB", lambda f: f.ram_bytes // MIB))
-_EVERY_REQUEST = Condition(text="Every request writes a line, and the app's own work is short.")
 
 
 def _waits(seen: Mapping[str, float]) -> bool:
@@ -28,7 +28,7 @@ def _waits(seen: Mapping[str, float]) -> bool:
     return is_full or seen.get("listen_queue", 0) > 0
 
 
-UWSGI: tuple[Knob, ...] = (
+_SERVER: tuple[Knob, ...] = (
     Knob(
         name="uwsgi.processes",
         domain=WholeNumber(low=1, high=per_cpu(8)),
@@ -269,107 +269,6 @@ UWSGI: tuple[Knob, ...] = (
         source="uWSGI, Options, tcp-nodelay",
     ),
     Knob(
-        name="uwsgi.disable-logging",
-        domain=Switch(),
-        levels=always(True),
-        default=(("", False),),
-        why="No line is formatted and written per request.",
-        condition=_EVERY_REQUEST,
-        cost=ApplyCost.RESTART,
-        safety=Safety.OBSERVABILITY,
-        relieves=(Relief.LAYER, Relief.WAITING),
-        prior=0.4,
-        trap="Failed requests vanish too, unless log-4xx and log-5xx are on.",
-        source="uWSGI, Options, disable-logging",
-    ),
-    Knob(
-        name="uwsgi.log-4xx",
-        domain=Switch(),
-        levels=always(True),
-        default=(("", False),),
-        why="Requests that were refused are logged though logging is off.",
-        condition=Condition(text="disable-logging is on."),
-        cost=ApplyCost.RESTART,
-        safety=Safety.SAFE,
-        relieves=(Relief.LAYER, Relief.WAITING),
-        prior=0.01,
-        trap="It gives back what disable-logging took, for a line per refused request.",
-        source="uWSGI, Options, log-4xx",
-    ),
-    Knob(
-        name="uwsgi.log-5xx",
-        domain=Switch(),
-        levels=always(True),
-        default=(("", False),),
-        why="Requests that failed are logged though logging is off.",
-        condition=Condition(text="disable-logging is on."),
-        cost=ApplyCost.RESTART,
-        safety=Safety.SAFE,
-        relieves=(Relief.LAYER, Relief.WAITING),
-        prior=0.01,
-        trap="It gives back what disable-logging took, for a line per failed request.",
-        source="uWSGI, Options, log-5xx",
-    ),
-    Knob(
-        name="uwsgi.log-slow",
-        domain=WholeNumber(low=1, high=60_000),
-        levels=always(1000),
-        default=(("", None),),
-        why="Requests that took so many milliseconds are logged though logging is off.",
-        condition=Condition(text="disable-logging is on."),
-        cost=ApplyCost.RESTART,
-        safety=Safety.SAFE,
-        relieves=(Relief.LAYER, Relief.WAITING),
-        prior=0.01,
-        trap="It gives back what disable-logging took, for a line per slow request.",
-        source="uWSGI, Options, log-slow",
-    ),
-    Knob(
-        name="uwsgi.log-master",
-        domain=Switch(),
-        levels=always(True),
-        default=(("", False),),
-        why="The master writes the log, and workers only hand their lines over.",
-        condition=Condition(text="Workers wait for writes of the log."),
-        cost=ApplyCost.RESTART,
-        safety=Safety.OBSERVABILITY,
-        relieves=(Relief.LAYER, Relief.WAITING),
-        prior=0.05,
-        trap="One pipe for all, and lines longer than log-master-bufsize are cut.",
-        constraints=("a master process",),
-        source="uWSGI, Options, log-master",
-    ),
-    Knob(
-        name="uwsgi.threaded-logger",
-        domain=Switch(),
-        levels=always(True),
-        default=(("", False),),
-        why="A thread of the master writes the log, beside its other duties.",
-        condition=Condition(text="Workers wait for writes of the log."),
-        cost=ApplyCost.RESTART,
-        safety=Safety.OBSERVABILITY,
-        relieves=(Relief.LAYER, Relief.WAITING),
-        prior=0.05,
-        trap="As log-master, which it switches on.",
-        constraints=("a master process",),
-        source="uWSGI, Options, threaded-logger",
-    ),
-    Knob(
-        name="uwsgi.memory-report",
-        domain=Switch(),
-        levels=always(True),
-        default=(("", False),),
-        why="The memory of the worker is read and logged with every request.",
-        condition=_EVERY_REQUEST,
-        cost=ApplyCost.RESTART,
-        safety=Safety.SAFE,
-        relieves=(Relief.LAYER,),
-        prior=0.01,
-        trap="It costs a system call or more per request: a level known to be bad.",
-        source="uWSGI, Options, memory-report",
-        control=True,
-    ),
-    Knob(
         name="uwsgi.auto-procname",
         domain=Switch(),
         levels=always(True),
@@ -385,3 +284,5 @@ UWSGI: tuple[Knob, ...] = (
         control=True,
     ),
 )
+
+UWSGI: tuple[Knob, ...] = (*_SERVER, *LOGGING)

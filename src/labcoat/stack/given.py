@@ -22,12 +22,6 @@ def alone(directive: str) -> tuple[str, ...]:
     return (directive,)
 
 
-def kept(text: str, levels: Mapping[str, Level], /, *, path: Path) -> str:
-    """The text as it is: the language of a component that has no file."""
-    del levels, path
-    return text
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Given:
     """The file as the user wrote it, and the options that overrule it; either may be absent."""
@@ -39,15 +33,15 @@ class Given:
         self,
         levels: Mapping[str, Level],
         *,
-        assign: Assign = kept,
+        assign: Assign | None = None,
         names: Callable[[str], tuple[str, ...]] = alone,
         by_hand: Callable[[str, Level], str],
     ) -> Edited:
         """Each level where the one in force is said: an option stays an option.
 
-        What is said nowhere goes into the file, where there is one. ``names``: every spelling
-        of a directive. ``by_hand``: the words for what only labcoat.toml holds, since that is
-        not what the user starts the program with.
+        What is said nowhere goes into the file, where there is one. ``assign``: the language
+        of the file. ``names``: every spelling of a directive. ``by_hand``: the words for what
+        only labcoat.toml holds, since that is not what the user starts the program with.
         """
         said = dict(self.options)
         options: dict[str, Level] = {}
@@ -61,7 +55,7 @@ class Given:
         files: tuple[FileEdit, ...] = ()
         if self.file is not None:
             path, text = self.file.path, self.file.text
-            after = assign(text, into_file, path=path) if into_file else text
+            after = assign(text, into_file, path=path) if assign and into_file else text
             files = (FileEdit(path=path, before=text, after=after),)
         words = tuple(by_hand(name, level) for name, level in options.items())
         return Edited(files=files, options=options, by_hand=words)

@@ -22,6 +22,15 @@ from labcoat.stack.nginx_files import SHIPPED, Adopted
 from labcoat.stack.nginx_rewire import Rewiring, has_status, main_listen
 
 CHECK_TIMEOUT_S = 20.0
+_APP_FOLDER = "{app.folder}"
+_SAID: Mapping[str, re.Pattern[str]] = {
+    "file_places": re.compile(r"\b(?:root|alias|try_files)\s"),
+    "gzip_on": re.compile(r"\bgzip\s+[\"']?on\b"),
+    "proxy_passes": re.compile(r"\bproxy_pass\s"),
+    "regexes": re.compile(r"~|\brewrite\s"),
+    "tls_listens": re.compile(r"\blisten\s[^;]*\bssl\b"),
+    "uwsgi_passes": re.compile(r"\buwsgi_pass\s"),
+}
 _COUNTS = re.compile(r"Active connections: (\d+).*?(\d+) (\d+) (\d+)", re.DOTALL)
 
 
@@ -30,6 +39,8 @@ class Nginx:
     """nginx: one master, its workers, the user's servers.
 
     Apply cost: every knob is a RESTART here, so that both arms pay the same.
+    In a level ``{app.folder}`` means the folder of the app's module, where Flask, for one, looks
+    for ``static``.
     Counters need ``stub_status``, which not every build has; without it there are none.
     Source: nginx.org/en/docs.
     """
@@ -38,11 +49,11 @@ class Nginx:
     speaks: ClassVar[tuple[Speaks, ...]] = (Speaks.HTTP, Speaks.HTTPS)
     adopted: Adopted
     behind: tuple[Endpoint, ...] = ()
+    app_folder: Path = Path()
 
     @classmethod
     def adopt(cls, spec: ComponentSpec, app: App, *, behind: tuple[Endpoint, ...] = ()) -> Self:
         """The user's nginx.conf and what it includes. Raises: RenderError."""
-        del app
         if spec.file is None:
             raise RenderError(
                 "nginx needs a file",
@@ -55,7 +66,7 @@ class Nginx:
                 where="[stack] nginx",
                 way_out=f"write the directives into {spec.file}",
             )
-        return cls(adopted=Adopted.read(spec.file), behind=behind)
+        return cls(adopted=Adopted.read(spec.file), behind=behind, app_folder=_folder_of(app))
 
     def origin_endpoints(self) -> tuple[Endpoint, ...]:
         """The listen lines, the one through which the load comes first."""
@@ -129,16 +140,28 @@ class Nginx:
         return host.answers(wiring.listen)
 
     def counters(self, host: Host, process: Process, wiring: Wiring) -> Mapping[str, float]:
-        """``stub_status``: accepts, handled, requests since boot; active connections now."""
+        """``stub_status``: accepts, handled, requests since boot; active connections now.
+
+        And how often its files say what some knobs are about, see ``_SAID``.
+        """
         del host, process
+        said = self._said(wiring)
         if not (has_status(wiring.build) and wiring.spare):
-            return {}
+            return said
         answer = probe.get(wiring.spare[-1], "/status", timeout_s=1.0)
         found = _COUNTS.search(answer.body) if answer is not None else None
         if found is None:
-            return {}
+            return said
         active, accepts, handled, requests = (float(count) for count in found.groups())
-        return {"active": active, "accepts": accepts, "handled": handled, "requests": requests}
+        counts = {"active": active, "accepts": accepts, "handled": handled, "requests": requests}
+        return {**counts, **said}
+
+    def _said(self, wiring: Wiring) -> dict[str, float]:
+        """Counted in the rendered files, comments too: what is 0 is certainly not there."""
+        own = (name for path, name in self._names().items() if path.parent != SHIPPED)
+        files = (wiring.directory / name for name in own)
+        text = "\n".join(file.read_text(encoding="utf-8") for file in files if file.is_file())
+        return {name: float(len(pattern.findall(text))) for name, pattern in _SAID.items()}
 
     def _assigned(self, variant: Variant) -> dict[Path, str]:
         """Every text with the variant's levels. Raises: RenderError."""
@@ -148,6 +171,7 @@ class Nginx:
         return texts
 
     def _assign(self, texts: dict[Path, str], knob: str, level: Level) -> None:
+        level = self._placed(knob, level)
         own = {path: text for path, text in texts.items() if path.parent != SHIPPED}
         sites = self.adopted.sites(texts)
         found = [(s.context, s.directive) for s in sites if s.directive.path in own]
@@ -156,6 +180,19 @@ class Nginx:
             patches.setdefault(path, []).append(patch)
         for path, changes in patches.items():
             texts[path] = apply(texts[path], changes)
+
+    def _placed(self, knob: str, level: Level) -> Level:
+        """The level with its placeholder filled. Raises: RenderError if no such folder is there."""
+        if not isinstance(level, str) or _APP_FOLDER not in level:
+            return level
+        filled = level.replace(_APP_FOLDER, str(self.app_folder))
+        if not Path(filled).is_dir():
+            raise RenderError(
+                f"nginx.{knob}: the app has no such folder",
+                where=filled,
+                way_out=f"name the folder: labcoat try nginx.{knob}=/its/path/",
+            )
+        return filled
 
     def _names(self) -> dict[Path, str]:
         """Names of the rendered files; flat, so that none can leave the folder."""
@@ -170,6 +207,13 @@ class Nginx:
             if rendered.files[name].count("\n") == self.adopted.texts[path].count("\n"):
                 line = line.replace(f"{wiring.directory / name}:", f"{path}:")
         return line
+
+
+def _folder_of(app: App) -> Path:
+    """The folder of the module that a server imports."""
+    *packages, name = app.target.partition(":")[0].split(".")
+    folder = app.directory.joinpath(*packages)
+    return folder / name if (folder / name).is_dir() else folder
 
 
 def _argv(wiring: Wiring, name: str) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from labcoat.errors import RenderError
 from labcoat.model.stack import Endpoint, Speaks
-from labcoat.stack.edit.nginx import Word
+from labcoat.stack.edit.nginx_tree import Word
 from labcoat.stack.nginx_files import Site
 
 PASSES = {"uwsgi_pass": Speaks.UWSGI, "proxy_pass": Speaks.HTTP}

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from labcoat.errors import RenderError
 from labcoat.stack.base import UserFile
-from labcoat.stack.edit import nginx as language
-from labcoat.stack.edit.nginx import Directive
+from labcoat.stack.edit import nginx_tree as language
+from labcoat.stack.edit.nginx_tree import Directive
 
 SHIPPED = Path(__file__).parent / "shipped"
 SYSTEM = Path("/etc/nginx")

@@ -171,7 +171,8 @@ def _variable_words(name: str, value: str, server: str) -> str:
         return f"python.{name}: no {name} in the environment that {server} is started with"
     return (
         f"python.{name}: {name}={value} in the environment that {server} is started with"
-        f" (systemd: Environment={name}={value}; a container: ENV {name}={value})"
+        f" (systemd: Environment={name}={value}; a container: ENV {name}={value}), and"
+        f' {name} = "{value}" in [app] env of labcoat.toml, where the next campaign starts'
     )
 
 

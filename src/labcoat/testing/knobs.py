@@ -20,7 +20,7 @@ from labcoat.model.domain import spelled
 from labcoat.model.host import Facts
 from labcoat.model.knob import Knob
 from labcoat.model.variant import Level
-from labcoat.stack.edit import ini, nginx, postgres, python
+from labcoat.stack.edit import composites, ini, nginx, postgres, python
 from labcoat.stack.edit.nginx import KEYED, PARAMETERED
 from labcoat.stack.runtime import Runtime
 from labcoat.stack.servers.options import as_argv
@@ -122,6 +122,14 @@ def same(one: Level | None, other: Level | None) -> bool:
     return words[0] == words[1]
 
 
+def _leaves(knob: Knob, level: Level) -> list[str]:
+    """The words by which the lines that a level may change are known."""
+    table = {"nginx": composites.NGINX, "uwsgi": composites.INI}.get(knob.component, {})
+    composite = table.get(knob.directive)
+    names = [knob.directive] if composite is None else [n for n, _ in composite.parts(level)]
+    return [re.split(r"[. ]", name.removeprefix("upstream."))[0] for name in names]
+
+
 class KnobContract:
     """Subclass it as ``Test...`` and give ``knobs``; pytest collects the rest, row by row."""
 
@@ -140,7 +148,8 @@ class KnobContract:
         if knob.component == "nginx":
             name, _, parameter = knob.directive.partition(".")
             assert re.fullmatch(r"[a-z0-9_]+", name)
-            assert not parameter or name in {*KEYED, *PARAMETERED, "upstream"}
+            dotted = {*KEYED, *PARAMETERED, "upstream"}
+            assert not parameter or name in dotted or knob.directive in composites.NGINX
         else:
             assert re.fullmatch(SPELLINGS[knob.component], knob.directive)
 
@@ -165,6 +174,12 @@ class KnobContract:
     @pytest.mark.parametrize("facts", MACHINES, ids=[facts.hostname for facts in MACHINES])
     def test_levels_worth_trying_are_few(self, knob: Knob, facts: Facts) -> None:
         assert len(knob.levels(facts)) <= 3
+
+    def test_levels_follow_the_cpus_that_may_be_used(self, knob: Knob) -> None:
+        inside = replace(LARGE, cpus=2, cpu_quota=1.5)
+        elsewhere = replace(inside, cpus_online=2, cpu_quota=None)
+        assert knob.levels(inside) == knob.levels(elsewhere)
+        assert knob.domain.ends(inside) == knob.domain.ends(elsewhere)
 
     @pytest.mark.parametrize("facts", MACHINES, ids=[facts.hostname for facts in MACHINES])
     def test_levels_and_ends_are_legal_wherever_it_stands(self, knob: Knob, facts: Facts) -> None:
@@ -204,9 +219,9 @@ class KnobContract:
             origin = ORIGINS[knob.component].splitlines()
             changed = [line for line in difflib.ndiff(origin, text.splitlines()) if line[0] in "+-"]
             assert changed
-            leaf = knob.directive.removeprefix("upstream.").partition(".")[0]
-            assert all(leaf in line for line in changed), changed
-            assert len(changed) <= 2
+            leaves = _leaves(knob, level)
+            assert all(any(leaf in line for leaf in leaves) for line in changed), changed
+            assert len(changed) <= 2 * len(leaves)
         return None
 
     def _reaches_the_command_line(self, knob: Knob) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from labcoat.host.cgroup import locate_groups, memory_limit_bytes, quota_cpus, throttling
+from labcoat.host.facts import usable_cpus
 
 V1_MOUNTS = """\
 30 24 0:26 / {root}/cpu,cpuacct rw,relatime - cgroup cgroup rw,cpu,cpuacct
@@ -95,3 +96,11 @@ def test_a_bind_mounted_group_is_found_below_its_root(tmp_path: Path) -> None:
     make(tmp_path / "unified/app", {"cpu.max": "300000 100000"})
     groups = locate_groups("0::/docker/x/app", mounts)
     assert groups.cpu == tmp_path / "unified/app"
+
+
+@pytest.mark.parametrize(
+    ("mask", "quota", "cpus"),
+    [(8, None, 8), (8, 2.0, 2), (8, 1.5, 2), (8, 0.5, 1), (2, 4.0, 2), (8, 0.01, 1)],
+)
+def test_the_mask_and_the_quota_both_limit(mask: int, quota: float | None, cpus: int) -> None:
+    assert usable_cpus(mask=mask, quota=quota) == cpus

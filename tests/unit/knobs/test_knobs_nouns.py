@@ -138,6 +138,8 @@ def test_a_binary_that_lacks_a_knob_says_why() -> None:
 CONDITIONS = {
     "nginx.worker_connections": ({"accepts": 9, "handled": 8}, {"accepts": 9, "handled": 9}),
     "nginx.listen.reuseport": ({"accepts": 9, "requests": 9}, {"accepts": 9, "requests": 90}),
+    "nginx.proxy_buffers": ({"proxy_passes": 1}, {"proxy_passes": 0}),
+    "nginx.sendfile": ({"file_places": 1}, {"file_places": 0}),
     "uwsgi.processes": ({"busy": 2, "slots": 2}, {"busy": 1, "slots": 2, "listen_queue": 0}),
     "uwsgi.threads": ({"listen_queue": 3, "busy": 0, "slots": 1}, {"busy": 0, "slots": 1}),
     "uwsgi.listen": ({"listen_queue_errors": 1}, {"listen_queue_errors": 0}),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import stat
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
@@ -88,7 +87,7 @@ def test_a_file_that_has_changed_since_is_refused(study: Study, tmp_path: Path) 
     assert caught.value.log == ("nginx.conf: changed since",)
     assert "labcoat tune" in (caught.value.way_out or "")
     with pytest.raises(RenderError) as caught:
-        hand_over(study, ORIGIN, (("gone.conf", "0"), *digests_of(study)[1:]))
+        hand_over(study, Variant.of({"uwsgi.threads": 2}), (("gone.conf", "0"), *digests[1:]))
     assert caught.value.log == (
         "gone.conf: no longer part of the stack", "nginx.conf: was not part of the stack",
     )  # fmt: skip
@@ -189,7 +188,9 @@ def test_a_line_is_cut_to_its_directive(line: str, told: str) -> None:
     assert diff.splitlines()[3:] == [f"+{told}"]
 
 
-Directives = Callable[[Study, dict[str, Level]], list[str]]
+def test_nothing_is_shown_where_nothing_is_known_or_changed() -> None:
+    assert unified.short("f", "a = 1\n", "a = 1\n", directives=["a"]) == ""
+    assert unified.short("f", "", "a = 1\n", directives=[]).splitlines()[3:] == ["+…"]
 
 
 @pytest.mark.parametrize(

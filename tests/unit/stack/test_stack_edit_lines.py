@@ -131,6 +131,15 @@ def test_gunicorn(levels: dict[str, Level], before: str, after: str) -> None:
     assert python.assign(edited, levels, path=PATH) == edited
 
 
+@pytest.mark.parametrize(
+    "odd", ["a = 1\x0c\n", "a = 'x\u2028y'\n", "a = 'x\x0by\x85'\n", "a = 1\r\n"]
+)
+def test_gunicorn_lines_end_where_pythons_do(odd: str) -> None:
+    text = f"{odd}workers = 1\nb = 2\n"
+    after = python.assign(text, {"workers": 4}, path=PATH)
+    assert after == text.replace("= 1\nb", "= 4\nb")
+
+
 def test_gunicorn_reads_only_what_is_literal() -> None:
     assert python.read(PY, "keepalive", path=PATH) == 5
     assert python.read(PY, "workers", path=PATH) is None

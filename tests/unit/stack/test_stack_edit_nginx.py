@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from labcoat.errors import RenderError
 from labcoat.model.variant import Level
-from labcoat.stack.edit import nginx
+from labcoat.stack.edit import nginx, nginx_tree
 
 PATH = Path("/etc/nginx/nginx.conf")
 FILE = """\
@@ -110,7 +110,7 @@ def test_an_exception_in_a_location_stays_the_users() -> None:
 )
 def test_what_does_not_parse_is_told_with_its_line(text: str, line: int, what: str) -> None:
     with pytest.raises(RenderError) as caught:
-        nginx.parse(text, path=PATH)
+        nginx_tree.parse(text, path=PATH)
     assert what in caught.value.what
     assert caught.value.where == f"{PATH}:{line}"
 
@@ -140,7 +140,7 @@ def directives(draw: st.DrawFn, depth: int = 2) -> str:
     return draw(SPACES).join(lines) + draw(SPACES)
 
 
-def shape(tree: tuple[nginx.Directive, ...]) -> list[object]:
+def shape(tree: tuple[nginx_tree.Directive, ...]) -> list[object]:
     return [(d.name, list(d.words), d.line, shape(d.children), d.body is not None) for d in tree]
 
 
@@ -160,7 +160,7 @@ def test_the_tree_is_the_one_that_crossplane_sees(
     file.write_text(text)
     payload = crossplane.parse(str(file), check_ctx=False, check_args=False, single=True)
     assert payload["status"] == "ok"
-    assert shape(nginx.parse(text, path=PATH)) == oracle(payload["config"][0]["parsed"])
+    assert shape(nginx_tree.parse(text, path=PATH)) == oracle(payload["config"][0]["parsed"])
 
 
 @given(directives(), st.integers(1, 64))

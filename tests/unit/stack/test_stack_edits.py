@@ -253,3 +253,23 @@ def test_levels_of_two_sources_are_in_force_after_they_are_adopted_anew(stack: S
     component = adopt(again)["uwsgi"]
     assert component.origin_level("processes") == "4"
     assert component.origin_level("threads") == "3"
+
+
+def test_an_edit_that_says_something_else_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "[stack]\ngranian = true\n"
+    for says in (
+        ["other", "[stack]\ngranian = { options = { workers = 4 } }\n"],
+        [text, "[stack]\ngranian = { options = { workers = 5 } }\n"],
+    ):
+        monkeypatch.setattr("tomlkit.dumps", lambda _, says=list(says): says.pop(0))
+        with pytest.raises(RenderError, match="cannot be edited"):
+            toml.assign(text, "granian", {"workers": 4}, path=FILE)
+
+
+def test_a_file_in_two_places_that_would_differ_is_refused(tmp_path: Path) -> None:
+    study = including(tmp_path, "a.conf")
+    (tmp_path / "conf.d" / "a.conf").write_text("server { listen 81; }\n")
+    (tmp_path / "conf.d" / "b.conf").symlink_to("a.conf")
+    with pytest.raises(RenderError, match="serves two places") as caught:
+        edited(study, Variant.of({"nginx.listen.backlog": 64}))
+    assert caught.value.way_out

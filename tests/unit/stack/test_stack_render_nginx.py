@@ -2,16 +2,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from labcoat.errors import RenderError
+from labcoat.host.base import Process
 from labcoat.model.stack import Endpoint, Speaks
 from labcoat.model.study import App, ComponentSpec, Interface
 from labcoat.model.variant import ORIGIN, Variant
 from labcoat.stack.base import Rendered, Wiring
 from labcoat.stack.nginx import Nginx
 from labcoat.stack.nginx_files import Adopted
+from labcoat.testing.host import FakeHost
 
 BOX = Path("/box/web")
 APP_PORT = Endpoint(speaks=Speaks.HTTP, port=9001)
@@ -297,3 +300,44 @@ def test_a_file_that_includes_itself_is_refused(tmp_path: Path) -> None:
     file.write_text(http("include nginx.conf;"))
     with pytest.raises(RenderError, match="includes itself"):
         Nginx.adopt(ComponentSpec(name="nginx", file=file), app)
+
+
+def test_a_folder_of_the_app_is_named_by_its_module(tmp_path: Path) -> None:
+    folder = tmp_path / "shop" / "static"
+    folder.mkdir(parents=True)
+    file = tmp_path / "nginx.conf"
+    file.write_text("http { server { location / { proxy_pass http://127.0.0.1:8000; } } }")
+    variant = Variant.of({"nginx.location.static": "{app.folder}/static/"})
+    for target in ("shop:app", "shop.wsgi:app"):
+        app = App(
+            interface=Interface.WSGI, target=target, directory=tmp_path, python=Path("python3")
+        )
+        nginx = Nginx.adopt(ComponentSpec(name="nginx", file=file), app)
+        wiring = Wiring(
+            directory=tmp_path,
+            listen=Endpoint(speaks=Speaks.HTTP, port=7001),
+            upstream=APP_PORT,
+            binary=("nginx",),
+            app=app,
+        )
+        text = nginx.render(variant, wiring).files["nginx.conf"]
+        assert f"location /static/ {{ alias {folder}/; }}" in text
+
+
+def test_what_the_rendered_files_say_is_counted(tmp_path: Path) -> None:
+    file = tmp_path / "nginx.conf"
+    file.write_text(
+        "http { gzip on; server { listen 443 ssl; root /srv;"
+        " location ~ a { uwsgi_pass unix:/a; } location / { uwsgi_pass unix:/a; } } }"
+    )
+    app = App(interface=Interface.WSGI, target="a:b", directory=tmp_path, python=Path("python3"))
+    nginx = Nginx.adopt(ComponentSpec(name="nginx", file=file), app)
+    wiring = Wiring(directory=tmp_path, listen=APP_PORT, upstream=None, binary=("nginx",), app=app)
+    assert nginx.counters(FakeHost(), cast("Process", None), wiring) == {
+        "file_places": 1.0,
+        "gzip_on": 1.0,
+        "proxy_passes": 0.0,
+        "regexes": 1.0,
+        "tls_listens": 1.0,
+        "uwsgi_passes": 2.0,
+    }

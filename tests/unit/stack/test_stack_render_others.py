@@ -170,13 +170,14 @@ def test_uwsgi_serves_no_asgi_and_reads_no_yaml(build: Build, tmp_path: Path) ->
         ("workers = 1 + 1", "workers = 1 + 1"),
         ("raw_env = ['X=1']", "raw_env = ['X=1']"),
         ("here = __file__", "here = {file!r}"),
+        ("é = 'x\u2028ü', __file__", "é = 'x\u2028ü', {file!r}"),
     ],
 )
 def test_gunicorn_rewires_one_line(build: Build, tmp_path: Path, line: str, after: str) -> None:
     _, rendered = build(Gunicorn, f"# first\n{line}\n")
     file = tmp_path / "gunicorn.conf.py"
     wanted = after.format(folder=str(tmp_path), file=str(file)) if "{" in after else after
-    assert rendered.files["gunicorn.conf.py"].splitlines()[1] == wanted
+    assert rendered.files["gunicorn.conf.py"].split("\n")[1] == wanted
 
 
 def test_gunicorn_what_an_if_says_is_overruled_at_the_end(build: Build) -> None:

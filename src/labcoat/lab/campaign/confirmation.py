@@ -24,7 +24,6 @@ from labcoat.lab.experiment.guard import (
     open_plan,
 )
 from labcoat.lab.experiment.race import tell_decision
-from labcoat.lab.trial.events import Asked
 from labcoat.lab.trial.question import Rule
 from labcoat.model.metric import LATENCY_P99, MEMORY
 from labcoat.model.stats import Decision, Effect, Sample, Verdict
@@ -88,13 +87,7 @@ def confirm(course: Course) -> Confirmed:
 def _measure(course: Course, closed: Experiment, latency: Experiment | None) -> None:
     both = [closed] if latency is None else [closed, latency]
     bench = course.bench
-    bench.tell(
-        Asked(
-            question=closed.question,
-            experiment_id=closed.record.id,
-            blocks=len(closed.gathered.blocks),
-        )
-    )
+    course.tell_asked(closed)
     for each in both:
         decision = course.decision_of(each)
         if decision.verdict is not None:  # a crash may have come before it was journaled

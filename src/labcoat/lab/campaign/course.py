@@ -16,6 +16,7 @@ from labcoat.lab.experiment.guard import LATENCIES
 from labcoat.lab.experiment.history import History, read_history, same_studies
 from labcoat.lab.experiment.race import judged
 from labcoat.lab.experiment.recorded import SLICES
+from labcoat.lab.trial.events import Asked
 from labcoat.lab.trial.question import Question, Rhythm, Rule
 from labcoat.lab.trial.workbench import Workbench
 from labcoat.model.baseline import Baseline
@@ -73,6 +74,7 @@ class Course:
     were compared with. ``decisions``: by experiment id. ``refused``: changes that a guardrail
     kept out. ``removals``: of a knob, the experiment that measured its removal from the set.
     ``journaled``: ids of experiments whose verdict the journal has.
+    ``under_way``: the experiment that had the last epoch.
     """
 
     bench: Workbench
@@ -98,6 +100,7 @@ class Course:
     dropped: dict[str, str] = field(default_factory=dict)
     controls: list[Experiment] = field(default_factory=list)
     known: list[ExperimentRecord] = field(default_factory=list)
+    under_way: str = ""
 
     def __post_init__(self) -> None:
         journal = self.bench.journal
@@ -183,6 +186,19 @@ class Course:
     def decision_of(self, experiment: Experiment) -> Decision:
         """What the rule says of it now."""
         return self.decisions[experiment.record.id]
+
+    def tell_asked(self, experiment: Experiment) -> None:
+        """Tell which question the next epoch goes to, where it is not the last one's."""
+        if self.under_way == experiment.record.id:
+            return
+        self.under_way = experiment.record.id
+        self.bench.tell(
+            Asked(
+                question=experiment.question,
+                experiment_id=experiment.record.id,
+                blocks=len(experiment.gathered.blocks),
+            )
+        )
 
     def judge(self, experiment: Experiment) -> Decision:
         """Ask the rule after an epoch."""

@@ -12,7 +12,6 @@ from labcoat.lab.campaign.screening import tell_course
 from labcoat.lab.experiment.epoch import measure_epoch
 from labcoat.lab.experiment.experiment import Experiment
 from labcoat.lab.experiment.race import tell_decision
-from labcoat.lab.trial.events import Asked
 from labcoat.lab.trial.question import Rule
 from labcoat.model.stats import Decision, Verdict
 from labcoat.stats.sequential import first_look
@@ -74,13 +73,7 @@ def _removal(course: Course, knob: str) -> Experiment:
 
 def _another_epoch(course: Course, removal: Experiment) -> Decision:
     tell_course(course, "leaving out")
-    course.bench.tell(
-        Asked(
-            question=removal.question,
-            experiment_id=removal.record.id,
-            blocks=len(removal.gathered.blocks),
-        )
-    )
+    course.tell_asked(removal)
     measure_epoch(course.bench, course.rig, removal)
     decision = course.judge(removal)
     if decision.verdict is not None:

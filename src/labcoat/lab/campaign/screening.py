@@ -21,7 +21,7 @@ from labcoat.lab.experiment.experiment import Experiment
 from labcoat.lab.experiment.guard import BROKEN, MARGIN, guard_memory
 from labcoat.lab.experiment.history import read_history
 from labcoat.lab.experiment.race import tell_decision
-from labcoat.lab.trial.events import Asked, CourseTold, StepTaken
+from labcoat.lab.trial.events import CourseTold, StepTaken
 from labcoat.model.experiment import Arm
 from labcoat.model.knob import Relief
 from labcoat.model.metric import LATENCY_P99, MEMORY, Better
@@ -76,13 +76,7 @@ def _ask(course: Course, key: Key) -> None:
     bench = course.bench
     tell_course(course, "screening")
     if course.decision_of(experiment).verdict is None:
-        bench.tell(
-            Asked(
-                question=experiment.question,
-                experiment_id=experiment.record.id,
-                blocks=len(experiment.gathered.blocks),
-            )
-        )
+        course.tell_asked(experiment)
         measure_epoch(bench, course.rig, experiment)
     decision = course.judge(experiment)
     if decision.verdict is not None:

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 
 from pydantic import TypeAdapter, ValidationError
 
-from labcoat.errors import PreflightError
+from labcoat.errors import PreflightError, RenderError
 from labcoat.host.base import Host
 from labcoat.host.sandbox import Sandbox
 from labcoat.journal import Journal
@@ -44,8 +44,8 @@ from labcoat.lab.trial.workbench import Workbench
 from labcoat.load.base import LoadGenerator
 from labcoat.model.baseline import Baseline
 from labcoat.model.study import Study
-from labcoat.model.tune import TuneFinding
-from labcoat.model.variant import ORIGIN
+from labcoat.model.tune import Handover, TuneFinding
+from labcoat.model.variant import ORIGIN, Variant
 from labcoat.stack.rig import Rig
 
 FINDING, STARTING_POINT = "tune", "starting point"
@@ -157,12 +157,24 @@ def _through(course: Course, sandbox: Sandbox, digests: Digests) -> TuneFinding:
         variant = course.incumbent
         pace = pace_of(course.asked.budget_s)
         after = describe_tuned(course, sandbox, confirmed.experiment, pace)
-    handover, patch = hand_over(study, variant, digests)
+    handover, patch = _handed_over(study, variant, digests)
     keep_patch(study, patch)
     ending = Ending(
         at=datetime.now(UTC), stopped=stopped, confirmed=confirmed, after=after, handover=handover
     )
     return compose_tune(course, ending)
+
+
+def _handed_over(study: Study, variant: Variant, digests: Digests) -> tuple[Handover, str]:
+    """The diff of the user's files, and the whole patch; in words where a file has changed."""
+    try:
+        return hand_over(study, variant, digests)
+    except RenderError as error:
+        words = "; ".join((error.what, *error.log))
+        handover = Handover(
+            assignment=variant.assignment, diff="", files=(), by_hand=(words,), digests=digests
+        )
+        return handover, ""
 
 
 def _baseline(bench: Workbench, rig: Rig, sandbox: Sandbox, asked: Tune, origin: str) -> Baseline:

@@ -68,7 +68,7 @@ def worth(
     n = len(values)
     points = min(cap, n + int(means.left_s / means.point_s))
     aim = math.log1p(hope)
-    least = math.expm1(min(means.sd * smallest_ratio(points, cap=cap, alpha=means.alpha), 700.0))
+    least = _least(means, points, cap)
     if points < first_look(means.alpha) or points <= n or aim <= 0:
         return Worth(chance=0.0, gain_per_s=0.0, least=least)
     if n == 0:
@@ -107,6 +107,11 @@ def would_take_s(effect: float, means: Means) -> float | None:
     return budget_for(
         sd=means.sd, costs=Costs(block_s=means.point_s), effect=effect, alpha=means.alpha
     )
+
+
+def _least(means: Means, points: int, cap: int) -> float:
+    smallest = means.sd * smallest_ratio(points, cap=cap, alpha=means.alpha)
+    return math.expm1(smallest) if math.isfinite(smallest) else math.inf
 
 
 def _points_for(effect_log: float, means: Means, most: int) -> int:

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import hmac
-import os
-import secrets
 from pathlib import Path
 
-from labcoat.errors import HostError
+from labcoat.lab.trial.origin import project_key
 from labcoat.model.study import Study
 from labcoat.model.variant import ORIGIN
 from labcoat.stack.edits import Edits, edited
-
-KEY_BYTES = 32
 
 Digests = tuple[tuple[str, str], ...]
 
@@ -50,22 +46,3 @@ def spelled(root: Path, path: Path) -> str:
     """
     real, folder = path.resolve(), root.resolve()
     return real.relative_to(folder).as_posix() if real.is_relative_to(folder) else str(real)
-
-
-def project_key(root: Path) -> bytes:
-    """The project's own secret, made when it is first needed. Raises: HostError."""
-    path = root / ".labcoat" / "key"
-    try:
-        if not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            half = path.with_name(f".key-{os.getpid()}")
-            half.touch(mode=0o600)
-            half.write_bytes(secrets.token_bytes(KEY_BYTES))
-            half.replace(path)
-        return path.read_bytes()
-    except OSError as error:
-        raise HostError(
-            f"cannot keep the project's key: {error.strerror}",
-            where=path,
-            way_out="grant this user access to .labcoat beside the study file",
-        ) from error

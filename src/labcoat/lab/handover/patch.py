@@ -47,7 +47,8 @@ class TunedFiles:
 def hand_over(study: Study, variant: Variant, digests: Digests) -> tuple[Handover, str]:
     """What is handed over for a variant, and the text of the whole patch.
 
-    ``digests``: of the files as they were measured, from ``digests_of``.
+    ``digests``: of the files as they were measured, from ``digests_of``. Files that hold every
+    level already need not be those.
     Raises: RenderError if a file has changed since, or has no place for a level; HostError.
     """
     tuned = tuned_files(study, variant, digests)
@@ -57,7 +58,8 @@ def hand_over(study: Study, variant: Variant, digests: Digests) -> tuple[Handove
 def tuned_files(study: Study, variant: Variant, digests: Digests) -> TunedFiles:
     """The same with the bytes of every file. Raises: RenderError, HostError."""
     edits = edited(study, variant)
-    refuse_changed(study, digests, digests_in(study, edits))
+    if edits.changed:
+        refuse_changed(study, digests, digests_in(study, edits))
     directives = tuple(_directives(variant))
     ours = collector_lines("", variant.levels("python"))[0].splitlines()
     changed = [(spelled(study.root, file.path), file) for file in edits.changed]

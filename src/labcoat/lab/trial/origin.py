@@ -32,7 +32,7 @@ def origin_digest(study: Study, rig: Rig) -> str:
     them be guessed.
     Raises: HostError, StackError; UsageError, LoadError (a placeholder or its file is wrong).
     """
-    digest = hmac.new(_key(study.root / ".labcoat" / "key"), digestmod="sha256")
+    digest = hmac.new(project_key(study.root), digestmod="sha256")
     for name, component in rig.components.items():
         located = rig.located(name)
         for part in (name, repr(component), located.version, located.build):
@@ -57,8 +57,9 @@ def origin_digest(study: Study, rig: Rig) -> str:
     return digest.hexdigest()[:24]
 
 
-def _key(path: Path) -> bytes:
-    """The project's own secret, made when it is first needed."""
+def project_key(root: Path) -> bytes:
+    """The project's own secret, made when it is first needed. Raises: HostError."""
+    path = root / ".labcoat" / "key"
     try:
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -4,6 +4,9 @@ Not the ini of configparser: a key may be repeated (``env``, ``plugin``), indent
 nothing, a key without ``=`` is true, a key may hold ``-`` and placeholders, and only the lines
 of one section count (``[uwsgi]``, or the one that the command line names).
 
+A composite (``request-log``) writes several options as one level; see
+``labcoat.stack.edit.composites``.
+
 Source: uWSGI core/ini.c.
 """
 
@@ -15,6 +18,7 @@ from pathlib import Path
 
 from labcoat.errors import RenderError
 from labcoat.model.variant import Level
+from labcoat.stack.edit.composites import INI as COMPOSITES
 from labcoat.stack.edit.lines import Setting, appended, blanked
 from labcoat.stack.edit.patch import Patch, apply, spelled
 
@@ -67,6 +71,8 @@ def settings(text: str, *, path: Path, section: str = "uwsgi") -> tuple[Setting,
 
 def read(text: str, directive: str, *, path: Path) -> str | None:
     """The value in force (the last one), or None if the text does not set it."""
+    if directive in COMPOSITES:
+        return COMPOSITES[directive].level(lambda part: read(text, part, path=path))
     spellings = names(directive)
     values = [s.value for s in settings(text, path=path) if s.key in spellings]
     return values[-1] if values else None
@@ -82,7 +88,7 @@ def assign(text: str, levels: Mapping[str, Level], *, path: Path, section: str =
     present = settings(text, path=path, section=section)
     patches: list[Patch] = []
     missing: list[str] = []
-    for directive, level in levels.items():
+    for directive, level in _apart(levels).items():
         spellings = names(directive)
         wanted = spelled(level, true="true", false="false")
         occurrences = [setting for setting in present if setting.key in spellings]
@@ -93,6 +99,17 @@ def assign(text: str, levels: Mapping[str, Level], *, path: Path, section: str =
     if missing:
         patches.append(_added(text, missing, present, section))
     return apply(text, patches)
+
+
+def _apart(levels: Mapping[str, Level]) -> dict[str, Level]:
+    """The levels with composites taken apart; what is said by its own name wins."""
+    parts = {
+        name: value
+        for directive, level in levels.items()
+        if directive in COMPOSITES
+        for name, value in COMPOSITES[directive].parts(level)
+    }
+    return {**parts, **{name: level for name, level in levels.items() if name not in COMPOSITES}}
 
 
 def removed(setting: Setting, why: str) -> Patch:

@@ -1,8 +1,6 @@
-"""nginx.conf as a tree of directives that know where they stand in the text.
+"""Levels written into nginx.conf, and read from it.
 
-The tokens carry offsets, which is what an edit in place needs and crossplane does not give;
-crossplane's table says in which block a directive may stand, and its parser is the oracle of
-the tokenizer's properties.
+crossplane's table says in which block a directive may stand.
 
 A knob is spelled ``directive`` or ``directive.parameter``:
 
@@ -12,21 +10,24 @@ A knob is spelled ``directive`` or ``directive.parameter``:
   flags such as ``listen.reuseport``; once per address for ``listen``). The level ``64k flush=1s``
   of ``access_log.buffer`` sets both, since a flush without a buffer is refused.
 * ``upstream.keepalive``: a directive of the upstream blocks that set it, else of the first one.
-* ``proxy_set_header.Connection``: a directive told apart by its first argument.
+* ``proxy_set_header.Connection``: a directive told apart by its first argument. A block that says
+  one ``proxy_set_header`` inherits none, so it is written where the others of each pass stand.
+* ``location.static``, ``uwsgi_cache.valid`` and the like: composites, several directives as one
+  level; see ``labcoat.stack.edit.composites``.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from crossplane.analyzer import CONTEXTS, DIRECTIVES
 
 from labcoat.errors import RenderError
 from labcoat.model.variant import Level
-from labcoat.stack.edit.patch import Patch, apply, line_of, newline_of, spelled
+from labcoat.stack.edit.composites import NGINX as COMPOSITES
+from labcoat.stack.edit.nginx_tree import Directive, Found, Word, parse, walk
+from labcoat.stack.edit.patch import Patch, apply, newline_of, spelled
 
 KEYED = frozenset({"add_header", "proxy_set_header", "uwsgi_param"})
 PARAMETERED = frozenset({"access_log", "listen"})
@@ -39,66 +40,6 @@ BLOCKS: Mapping[str, tuple[str, ...]] = {
     "upstream": ("http", "upstream"),
     "server": ("http", "server"),
 }
-
-_TOKEN = re.compile(
-    r"""(?P<space>\s+)|(?P<comment>\#[^\n]*)|(?P<mark>[;{}])
-    |(?P<quoted>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')
-    |(?P<word>(?:\$\{[^}]*\}|\\.|[^\s;{}"'\\]|(?<=\S)["'])(?:\$\{[^}]*\}|\\.|[^\s;{}\\])*)
-    """,
-    re.VERBOSE | re.DOTALL,
-)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Word:
-    """A word with its place. ``raw`` is as written, ``text`` without its quotes."""
-
-    raw: str
-    text: str
-    start: int
-    end: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Directive:
-    """A directive and, for a block, what it holds.
-
-    ``path``: the file that it stands in. ``start``..``end`` spans it all, with the ``;`` or
-    ``}``. ``body`` is the offsets just after ``{`` and of ``}``; None for a simple directive.
-    """
-
-    path: Path
-    name: str
-    args: tuple[Word, ...]
-    start: int
-    end: int
-    line: int
-    body: tuple[int, int] | None = None
-    children: tuple[Directive, ...] = ()
-
-    @property
-    def words(self) -> tuple[str, ...]:
-        """The arguments without quotes."""
-        return tuple(word.text for word in self.args)
-
-
-Found = tuple[tuple[str, ...], Directive]
-
-
-def parse(text: str, *, path: Path) -> tuple[Directive, ...]:
-    """The tree of a file. Raises: RenderError with file and line."""
-    tokens = list(_tokens(text, path))
-    directives, rest = _block(text, tokens, 0, path)
-    if rest < len(tokens):
-        raise _broken('unexpected "}"', text, tokens[rest][1].start, path)
-    return directives
-
-
-def walk(tree: Sequence[Directive], context: tuple[str, ...] = ()) -> Iterator[Found]:
-    """Every directive with the names of the blocks around it, in order of appearance."""
-    for directive in tree:
-        yield context, directive
-        yield from walk(directive.children, (*context, directive.name))
 
 
 def assign(
@@ -121,7 +62,16 @@ def read(text: str, knob: str, *, path: Path, context: tuple[str, ...] = ()) -> 
 
 def level_in(found: Sequence[Found], knob: str) -> str | None:
     """The level of a knob at its widest place, as written; None if it is not set."""
+    if knob in COMPOSITES:
+        return COMPOSITES[knob].level(lambda part: _level(found, part))
+    return _level(found, knob)
+
+
+def _level(found: Sequence[Found], knob: str) -> str | None:
     name, _, parameter = knob.partition(".")
+    if " " in knob:
+        block = _block_named(found, knob)
+        return None if block is None else _body(block)
     sites = _sites(found, knob)
     if not sites:
         return None
@@ -140,8 +90,32 @@ def edits(
     ``found`` may span several files; ``root`` is the one that main-level lines are added to.
     Raises: RenderError if there is no place for the directive.
     """
+    composite = COMPOSITES.get(knob)
+    if composite is None:
+        yield from _edits(texts, found, knob, level, root)
+        return
+    for part, wanted in composite.parts(level):
+        said = _level(found, part)
+        if part in composite.own and said not in (None, spelled(wanted)):
+            raise _nowhere(knob, root, f"take your own {part} out first")
+        yield from _edits(texts, found, part, wanted, root)
+
+
+def _edits(
+    texts: Mapping[Path, str], found: Sequence[Found], knob: str, level: Level, root: Path
+) -> Iterator[tuple[Path, Patch]]:
+    if " " in knob:
+        yield from _block_edit(texts, found, knob, spelled(level), root)
+        return
     name, _, parameter = knob.partition(".")
     sites = _sites(found, knob)
+    if name == "proxy_set_header" and parameter:
+        heads, holders = _headers(found, parameter)
+        line = f"{name} {parameter} {spelled(level)};"
+        yield from ((block.path, inside(texts[block.path], block, line)) for block in holders)
+        if heads or holders:
+            yield from _changes(heads, knob, level)
+            return
     if sites:
         yield from _changes(sites, knob, level)
     elif not (name in PARAMETERED and parameter and level is False):
@@ -222,6 +196,67 @@ def _before(site: Directive, word: Word) -> int:
     return site.args[index - 1].end
 
 
+def _headers(found: Sequence[Found], header: str) -> tuple[list[Directive], list[Directive]]:
+    """Where ``proxy_set_header`` of a header stands, and the blocks that lack it.
+
+    For each pass: the innermost block around it that sets any header. Raises: RenderError for
+    a Connection header that is computed: a fixed one would break WebSockets.
+    """
+    every = [d for _, d in found]
+    said: dict[int, Directive] = {}
+    lacking: dict[int, Directive] = {}
+    for door in (d for d in every if d.name == "proxy_pass"):
+        around = [b for b in every if b.path == door.path and _holds(b, door)]
+        headers = ([c for c in b.children if c.name == "proxy_set_header"] for b in around[::-1])
+        own = next((each for each in headers if each), [])
+        hits = [d for d in own if d.words and d.words[0].lower() == header.lower()]
+        is_fragile = header.lower() == "connection"
+        if is_fragile and any("$" in word for d in hits for word in d.words[1:]):
+            raise RenderError(
+                f"no place for nginx.proxy_set_header.{header}: it is computed",
+                where=f"{hits[0].path}:{hits[0].line}",
+                way_out="leave the knob out, or set it in the upstream that needs it",
+            )
+        said |= {id(d): d for d in hits}
+        if own and not hits:
+            block = next(b for b in around[::-1] if own[0] in b.children)
+            lacking[id(block)] = block
+    return list(said.values()), list(lacking.values())
+
+
+def _holds(block: Directive, inner: Directive) -> bool:
+    return block.body is not None and block.body[0] <= inner.start and inner.end <= block.body[1]
+
+
+def _block_named(found: Sequence[Found], head: str) -> Directive | None:
+    """The block with this name and these arguments."""
+    blocks = (d for _, d in found if d.body is not None)
+    return next((d for d in blocks if " ".join((d.name, *d.words)) == head), None)
+
+
+def _body(block: Directive) -> str:
+    lines = (" ".join((c.name, *(word.raw for word in c.args))) for c in block.children)
+    return "{ " + " ".join(f"{line};" for line in lines) + " }"
+
+
+def _block_edit(
+    texts: Mapping[Path, str], found: Sequence[Found], head: str, body: str, root: Path
+) -> Iterator[tuple[Path, Patch]]:
+    """A patch that writes a block; none if it is there. A block of the user's own is left alone."""
+    present = _block_named(found, head)
+    if present is not None:
+        if _body(present) == body:
+            return
+        raise _nowhere(head, root, f"the file has a block {head!r} of its own")
+    wanted = home_of(head.partition(" ")[0])
+    blocks = [d for context, d in found if (*context, d.name) == wanted and d.body is not None]
+    passing = [b for b in blocks if any(d.name.endswith("_pass") for _, d in walk(b.children))]
+    for block in (passing or blocks)[:1]:
+        yield block.path, inside(texts[block.path], block, f"{head} {body}")
+        return
+    raise _nowhere(head, root, f"write a {wanted[-1]} block first")
+
+
 def _insertion(
     texts: Mapping[Path, str], knob: str, level: Level, found: Sequence[Found], root: Path
 ) -> tuple[Path, Patch]:
@@ -285,80 +320,3 @@ def _at_top(text: str, line: str, found: Sequence[Found]) -> Patch:
 
 def _nowhere(knob: str, path: Path, way_out: str) -> RenderError:
     return RenderError(f"no place for nginx.{knob}", where=path, way_out=way_out)
-
-
-def _broken(what: str, text: str, offset: int, path: Path) -> RenderError:
-    return RenderError(
-        f"nginx.conf does not parse: {what}",
-        where=f"{path}:{line_of(text, offset)}",
-        way_out="mend the line; nginx -t names the same one",
-    )
-
-
-def _tokens(text: str, path: Path) -> Iterator[tuple[str, Word]]:
-    position = 0
-    while position < len(text):
-        match = _TOKEN.match(text, position)
-        if match is None or not match[0]:
-            raise _broken("a quote is not closed", text, position, path)
-        position = match.end()
-        kind = match.lastgroup or ""
-        if kind in {"space", "comment"}:
-            continue
-        raw = match[0]
-        bare = re.sub(r"\\(.)", r"\1", raw[1:-1]) if kind == "quoted" else raw
-        yield kind, Word(raw=raw, text=bare, start=match.start(), end=match.end())
-
-
-def _block(
-    text: str, tokens: list[tuple[str, Word]], index: int, path: Path
-) -> tuple[tuple[Directive, ...], int]:
-    """Directives from ``index`` up to the ``}`` that ends the block, or the end of the text."""
-    directives: list[Directive] = []
-    words: list[Word] = []
-    while index < len(tokens):
-        kind, token = tokens[index]
-        if kind != "mark":
-            words.append(token)
-        elif token.raw == "}":
-            break
-        else:
-            if not words:
-                raise _broken(f'unexpected "{token.raw}"', text, token.start, path)
-            directive, index = _directive(text, tokens, index, words, path)
-            directives.append(directive)
-            words = []
-        index += 1
-    if words:
-        raise _broken('a ";" is missing', text, words[-1].start, path)
-    return tuple(directives), index
-
-
-def _directive(
-    text: str, tokens: list[tuple[str, Word]], index: int, words: list[Word], path: Path
-) -> tuple[Directive, int]:
-    mark = tokens[index][1]
-    children: tuple[Directive, ...] = ()
-    body: tuple[int, int] | None = None
-    end = mark.end
-    if mark.raw == "{":
-        if words[0].text.endswith("_by_lua_block"):
-            raise _broken("Lua blocks cannot be read", text, words[0].start, path)
-        children, index = _block(text, tokens, index + 1, path)
-        if index >= len(tokens):
-            raise _broken(f'"{words[0].text}" is not closed by "}}"', text, words[0].start, path)
-        close = tokens[index][1]
-        body, end = (mark.end, close.start), close.end
-    return (
-        Directive(
-            path=path,
-            name=words[0].text,
-            args=tuple(words[1:]),
-            start=words[0].start,
-            end=end,
-            line=line_of(text, words[0].start),
-            body=body,
-            children=children,
-        ),
-        index,
-    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -36,6 +37,14 @@ def apply(text: str, patches: Iterable[Patch]) -> str:
 def line_of(text: str, offset: int) -> int:
     """The number of the line, from 1, that holds an offset."""
     return text.count("\n", 0, offset) + 1
+
+
+def line_starts(text: str) -> list[int]:
+    """The offset of each line as Python's own parser counts them.
+
+    ``str.splitlines`` would also end a line at a form feed, or at U+2028 within a string.
+    """
+    return [0, *(found.end() for found in re.finditer(r"\r\n|\r|\n", text))]
 
 
 def newline_of(text: str) -> str:

@@ -17,7 +17,7 @@ from libcst.metadata import CodeRange, MetadataWrapper, PositionProvider
 from labcoat.errors import RenderError
 from labcoat.model.variant import Level
 from labcoat.stack.edit.lines import appended
-from labcoat.stack.edit.patch import Patch, apply
+from labcoat.stack.edit.patch import Patch, apply, line_starts
 
 Literal = Level | None | list[str] | tuple[str, ...]
 
@@ -66,7 +66,7 @@ def assignments(text: str, *, path: Path) -> tuple[Assigned, ...]:
     module = parse(text, path=path)
     wrapper = MetadataWrapper(module, unsafe_skip_copy=True)
     positions = wrapper.resolve(PositionProvider)
-    offsets = _line_offsets(text)
+    offsets = line_starts(text)
     found: list[Assigned] = []
     for target, value in _plain(module):
         span: CodeRange = positions[value]
@@ -140,10 +140,3 @@ def _stores(text: str) -> list[ast.Name]:
         for node in ast.walk(ast.parse(text))
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
     ]
-
-
-def _line_offsets(text: str) -> list[int]:
-    offsets = [0]
-    for line in text.splitlines(keepends=True):
-        offsets.append(offsets[-1] + len(line))
-    return offsets

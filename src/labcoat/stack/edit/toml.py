@@ -26,20 +26,29 @@ def assign(text: str, component: str, levels: Mapping[str, Level], *, path: Path
     if not levels:
         return bom + text
     try:
-        wanted = tomllib.loads(text)
-        document = tomlkit.parse(text)
-        if tomlkit.dumps(document) != text:
-            raise _beyond(path, component)
-        _set(wanted["stack"], component, levels, inline=dict)
-        _set(document["stack"], component, levels, inline=tomlkit.inline_table)
-        edited = tomlkit.dumps(document)
-        if "\r\n" in text and "\n" not in text.replace("\r\n", ""):
-            edited = edited.replace("\r\n", "\n").replace("\n", "\r\n")
-        if tomllib.loads(edited) != wanted:
-            raise _beyond(path, component)
+        edited = _edited(text, component, levels)
     except (tomllib.TOMLDecodeError, TOMLKitError, TypeError, KeyError, ValueError) as error:
-        raise _beyond(path, component) from error
+        raise RenderError(
+            f"the options of {component} cannot be edited in this file as it is written",
+            where=path,
+            way_out=f"write them in a table of their own, [stack.{component}.options]",
+        ) from error
     return bom + edited
+
+
+def _edited(text: str, component: str, levels: Mapping[str, Level]) -> str:
+    """The text with the options. Raises: ValueError if it says anything else than was meant."""
+    wanted = tomllib.loads(text)
+    document = tomlkit.parse(text)
+    is_kept = tomlkit.dumps(document) == text
+    _set(wanted["stack"], component, levels, inline=dict)
+    _set(document["stack"], component, levels, inline=tomlkit.inline_table)
+    edited = tomlkit.dumps(document)
+    if "\r\n" in text and "\n" not in text.replace("\r\n", ""):
+        edited = edited.replace("\r\n", "\n").replace("\n", "\r\n")
+    if not is_kept or tomllib.loads(edited) != wanted:
+        raise ValueError("tomlkit wrote something else than was meant")
+    return edited
 
 
 def _set(stack: Any, component: str, levels: Mapping[str, Level], *, inline: Any) -> None:
@@ -48,11 +57,8 @@ def _set(stack: Any, component: str, levels: Mapping[str, Level], *, inline: Any
     Raises: KeyError, TypeError for a document that does not have the component's table.
     """
     given = stack[component]
-    if given is True or isinstance(given, str):
-        table = inline()
-        if isinstance(given, str):
-            table["file"] = str(given)
-        stack[component] = table
+    if given is True:
+        stack[component] = inline()
         given = stack[component]
     if not isinstance(given, MutableMapping):
         raise TypeError(f"{component} is no table")
@@ -66,11 +72,3 @@ def _set(stack: Any, component: str, levels: Mapping[str, Level], *, inline: Any
 
 def _plain(name: str) -> str:
     return name.replace("_", "-").lstrip("-")
-
-
-def _beyond(path: Path, component: str) -> RenderError:
-    return RenderError(
-        f"the options of {component} cannot be edited in this file as it is written",
-        where=path,
-        way_out=f"write them in a table of their own, [stack.{component}.options]",
-    )

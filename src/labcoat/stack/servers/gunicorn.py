@@ -17,7 +17,7 @@ from labcoat.model.variant import Level, Variant
 from labcoat.stack.base import Edited, FileEdit, Rendered, UserFile, Wiring
 from labcoat.stack.blame import way_out_of
 from labcoat.stack.edit import python as language
-from labcoat.stack.edit.patch import Patch, apply
+from labcoat.stack.edit.patch import Patch, apply, line_starts
 from labcoat.stack.given import Given
 from labcoat.stack.runtime import collector_lines
 
@@ -205,16 +205,14 @@ class Gunicorn:
         """The text with ``__file__`` meaning the user's own file, not the sandbox's copy."""
         if "__file__" not in text:
             return text
-        offsets = [0]
-        for line in text.splitlines(keepends=True):
-            offsets.append(offsets[-1] + len(line.encode()))
-        raw = text.encode()
-        patches = [
-            (offsets[node.lineno - 1] + node.col_offset)
+        offsets = line_starts(text)
+        # Columns of ast count the bytes of the line.
+        starts = [
+            offsets[node.lineno - 1]
+            + len(text[offsets[node.lineno - 1] :].encode()[: node.col_offset].decode())
             for node in ast.walk(ast.parse(text))
             if isinstance(node, ast.Name) and node.id == "__file__"
         ]
-        starts = [len(raw[:at].decode()) for at in patches]
         literal = repr(str(self.origin.path))
         return apply(text, [Patch(at, at + len("__file__"), literal) for at in starts])
 
