@@ -125,35 +125,53 @@ def _told(
 
 
 def _step(course: Course, step: Taken) -> Step:
-    candidate = step.candidates[-1]
+    """A step as it stands in the end; of several knobs that were accepted together, the kept."""
     levels = dict(course.incumbent.assignment)
-    is_kept = all(levels.get(each.knob.name) == each.level for each in step.candidates)
-    removal = next((course.removals[each] for each in step.knobs if each in course.removals), None)
-    if is_kept:
-        reason = "leaving it out loses what it gives"
-        if removal is None:
-            reason = "it is all that changes: the confirmation is its measure"
-    else:
-        replaced = next((each for each in step.candidates if each.knob.name in levels), None)
-        dropped = next((course.dropped[each] for each in step.knobs if each in course.dropped), "")
-        reason = (
-            dropped
-            if replaced is None
-            else f"a later step went on to {spelled(levels[replaced.knob.name])}"
-        )
+    kept = [each for each in step.candidates if levels.get(each.knob.name) == each.level]
+    shown = (kept or step.candidates)[-1]
+    removal = course.removals.get(shown.knob.name)
+    if removal is not None and shown.key not in removal.question.changes:
+        removal = None  # of a later level
     return Step(
-        change=candidate.change,
-        experiment=_told(course, step.experiment, candidate.change),
+        change=shown.change,
+        experiment=_told(course, step.experiment, shown.change),
         removal=None if removal is None else _told(course, removal),
-        is_kept=is_kept,
-        reason=reason,
-        works_with=tuple(each.knob.name for each in step.candidates[:-1]),
+        is_kept=bool(kept),
+        reason=_why_kept(course, step, removal) if kept else _why_not(course, step),
+        works_with=tuple(each.knob.name for each in (kept or step.candidates) if each != shown),
     )
+
+
+def _why_kept(course: Course, step: Taken, removal: Experiment | None) -> str:
+    reason = "leaving it out loses what it gives"
+    if removal is None:
+        is_alone = len(course.incumbent.assignment) == 1
+        reason = (
+            "it is all that changes: the confirmation is its measure"
+            if is_alone
+            else "it was accepted, and not left out again yet"
+        )
+    left_out = [each for each in step.knobs if each not in dict(course.incumbent.assignment)]
+    more = [f"{each}, accepted with it, was left out: {course.dropped[each]}" for each in left_out]
+    return "; ".join((reason, *more))
+
+
+def _why_not(course: Course, step: Taken) -> str:
+    levels = dict(course.incumbent.assignment)
+    later = [each for each in step.knobs if each in levels]
+    if later:
+        return f"a later step went on to {spelled(levels[later[-1]])}"
+    return next(course.dropped[each] for each in step.knobs if each in course.dropped)
 
 
 def _considered(course: Course) -> Iterable[Considered]:
     taken = {each.key for step in course.steps for each in step.candidates}
     rows = [_of_candidate(course, each) for each in course.candidates if each.key not in taken]
+    rows += [
+        _of_several(course, key, experiment)
+        for (key, _), experiment in course.experiments.items()
+        if len(key) > 1 and not taken.issuperset(key) and experiment.gathered.blocks
+    ]
     yield from sorted(rows, key=lambda row: -(row.bound_ratio or 0.0))
     for left_out in course.left_out:
         yield Considered(
@@ -193,6 +211,27 @@ def _of_candidate(course: Course, candidate: Candidate) -> Considered:
         bound_ratio=bound if math.isfinite(bound) else None,
         would_take_s=would_s,
         experiments=tuple(_told(course, each, candidate.change) for each in experiments),
+    )
+
+
+def _of_several(course: Course, key: Key, experiment: Experiment) -> Considered:
+    """Levels that were asked about together, and not accepted."""
+    *others, last = course.candidates_of(key)
+    decision = course.decision_of(experiment)
+    outcome = "undecided" if decision.verdict is None else decision.verdict.value
+    reason = decision.reason
+    if decision.verdict is Verdict.IMPROVED:
+        outcome = "undecided"
+        reason = "better than an earlier incumbent, and not asked of the last"
+    with_ = _listed([f"{each.knob.name} = {spelled(each.level)}" for each in others])
+    bound = course.bound(key)
+    return Considered(
+        change=last.change,
+        outcome=outcome,
+        reason=f"together with {with_}: {reason}",
+        bound_ratio=bound if math.isfinite(bound) else None,
+        would_take_s=None,
+        experiments=(_told(course, experiment, last.change),),
     )
 
 
@@ -277,7 +316,7 @@ def _sentence(
         return f"Not confirmed: on fresh data {what} was not shown to be better{seen}."
     if outcome == GUARDRAIL:
         broken = next(each for each in confirmation.guardrails if each.answer == BROKEN)
-        return f"A guardrail broke with {what} ({gain}): {broken.metric} is {broken.reason}."
+        return f"A guardrail broke with {what} ({gain}): {broken.metric}, {broken.reason}."
     return f"{gain[:1].upper()}{gain[1:]} with {what}, confirmed on fresh processes."
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from labcoat.lab.campaign.course import Course
 from labcoat.lab.campaign.screening import tell_course
 from labcoat.lab.experiment.epoch import measure_epoch
-from labcoat.lab.experiment.experiment import Experiment, settle
+from labcoat.lab.experiment.experiment import Experiment
 from labcoat.lab.experiment.guard import (
     BROKEN,
     HELD,
@@ -24,14 +24,11 @@ from labcoat.lab.experiment.guard import (
     open_plan,
 )
 from labcoat.lab.experiment.race import tell_decision
-from labcoat.lab.trial.question import Rhythm, Rule
+from labcoat.lab.trial.question import Rule
 from labcoat.model.metric import LATENCY_P99, MEMORY
 from labcoat.model.stats import Decision, Effect, Sample, Verdict
 from labcoat.model.variant import ORIGIN
 from labcoat.stats.interval import fixed_effect
-
-OPEN_SLICE_S = 1.0
-"""The least length of an open-loop slice: a p99 needs requests."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +59,6 @@ def confirm(course: Course) -> Confirmed:
     )
     latency = None
     if objective not in LATENCIES:
-        rhythm = course.asked.rhythm
         per_s = course.before.saturation.throughput_per_s.value
         latency = course.begun(
             course.question(
@@ -71,11 +67,7 @@ def confirm(course: Course) -> Confirmed:
                 kind="guard",
                 rule=Rule(objective=LATENCY_P99, margin=MARGIN, planned=planned),
                 plan=open_plan(per_s, course.bench.study.users),
-                rhythm=Rhythm(
-                    slice_s=max(OPEN_SLICE_S, rhythm.slice_s),
-                    discard_s=rhythm.discard_s,
-                    blocks_per_epoch=1,
-                ),
+                rhythm=course.open_rhythm,
             )
         )
     _measure(course, closed, latency)
@@ -96,6 +88,10 @@ def _measure(course: Course, closed: Experiment, latency: Experiment | None) -> 
     both = [closed] if latency is None else [closed, latency]
     bench = course.bench
     course.tell_asked(closed)
+    for each in both:
+        decision = course.decision_of(each)
+        if decision.verdict is not None:  # a crash may have come before it was journaled
+            course.settle(each, decision)
     while True:
         left = [each for each in both if course.decision_of(each).verdict is None]
         if not left or (closed.ended is not None and closed not in left) or course.asked.stops():
@@ -105,7 +101,7 @@ def _measure(course: Course, closed: Experiment, latency: Experiment | None) -> 
         for each in left:
             decision = course.judge(each)
             if decision.verdict is not None:
-                settle(bench, each, decision)
+                course.settle(each, decision)
         tell_decision(bench, closed, course.decision_of(closed))
 
 
@@ -115,6 +111,8 @@ def _answer(latency: Experiment, decision: Decision) -> GuardAnswer:
     sample = latency.sample(LATENCY_P99.name)
     effect = planned_effect(sample, latency.question.rule.planned)
     answer, reason = NOT_SHOWN, decision.reason
+    if effect is None and decision.verdict is Verdict.REGRESSED:
+        answer = BROKEN  # it answers wrongly: no margin is allowed for that
     if effect is not None and decision.verdict not in {None, Verdict.INVALID}:
         seen = (
             f"{100 * effect.point:+.0f} % [{100 * effect.low:+.0f}, {100 * effect.high:+.0f}],"

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from labcoat.lab.campaign.asked import Tune
 from labcoat.lab.campaign.candidates import Candidate, LeftOut
 from labcoat.lab.campaign.shares import Shares
 from labcoat.lab.campaign.spending import Spending
 from labcoat.lab.campaign.worth import Means
-from labcoat.lab.experiment.experiment import Experiment, begin
+from labcoat.lab.experiment.experiment import Experiment, begin, settle
+from labcoat.lab.experiment.guard import LATENCIES
 from labcoat.lab.experiment.history import History, read_history, same_studies
 from labcoat.lab.experiment.race import judged
+from labcoat.lab.experiment.recorded import SLICES
 from labcoat.lab.trial.events import Asked
 from labcoat.lab.trial.question import Question, Rhythm, Rule
 from labcoat.lab.trial.workbench import Workbench
@@ -35,6 +37,9 @@ AFTER_S = 40.0
 
 LEAST_EPOCHS, EPOCHS = 10, 20
 """Of a confirmation: the least that it may have, and what it has where the budget allows."""
+
+OPEN_SLICE_S = 1.0
+"""The least length of an open-loop slice: a p99 needs requests."""
 
 LEAST_SD = 0.005
 """Six quiet epochs may understate the noise: nothing is planned with less than this."""
@@ -68,6 +73,7 @@ class Course:
     ``shares``: of the incumbent. ``experiments``: by what they change and the incumbent they
     were compared with. ``decisions``: by experiment id. ``refused``: changes that a guardrail
     kept out. ``removals``: of a knob, the experiment that measured its removal from the set.
+    ``journaled``: ids of experiments whose verdict the journal has.
     ``under_way``: the experiment that had the last epoch.
     """
 
@@ -88,6 +94,7 @@ class Course:
     steps: list[Taken] = field(default_factory=list)
     experiments: dict[tuple[Key, str], Experiment] = field(default_factory=dict)
     decisions: dict[str, Decision] = field(default_factory=dict)
+    journaled: set[str] = field(default_factory=set)
     refused: dict[Key, str] = field(default_factory=dict)
     removals: dict[str, Experiment] = field(default_factory=dict)
     dropped: dict[str, str] = field(default_factory=dict)
@@ -132,8 +139,17 @@ class Course:
             experiment.history = read_history(
                 self.bench.journal, self.bench.study_id, self.facts, before=experiment.record.at
             )
-        self.decisions[experiment.record.id] = judged(experiment, self.headroom_per_s)
+        if experiment.is_recorded:
+            self.journaled.add(experiment.record.id)
+        self.judge(experiment)
         return experiment
+
+    def settle(self, experiment: Experiment, decision: Decision) -> None:
+        """A verdict is final, and goes into the journal, once."""
+        self.decisions[experiment.record.id] = decision
+        if experiment.record.id not in self.journaled:
+            settle(self.bench, experiment, decision)
+            self.journaled.add(experiment.record.id)
 
     def is_known(self, question: Question) -> bool:
         """Whether an earlier sitting asked this."""
@@ -251,26 +267,50 @@ class Course:
     def confirming_epochs(self) -> int:
         """How many epochs the confirmation will have: fixed by the budget and the baseline."""
         noise = self.before.noise
-        each_s = noise.restart_s + 2 * noise.block_s
+        each_s = noise.restart_s + noise.block_s + self.open_block_s
         fitting = int(CONFIRMING_RATIO * self.asked.budget_s / each_s)
         return min(EPOCHS, max(LEAST_EPOCHS, fitting))
 
     @property
+    def open_rhythm(self) -> Rhythm:
+        """How the open loop of the confirmation is measured, on the same boots."""
+        rhythm = self.asked.rhythm
+        return replace(rhythm, slice_s=max(OPEN_SLICE_S, rhythm.slice_s), blocks_per_epoch=1)
+
+    @property
+    def open_block_s(self) -> float:
+        """Seconds of its block; none where the objective itself is a latency."""
+        rhythm = self.open_rhythm
+        is_asked = self.asked.objective not in LATENCIES
+        return SLICES * (rhythm.discard_s + rhythm.slice_s) if is_asked else 0.0
+
+    @property
     def reserve_s(self) -> float:
         """What must be left for removals, the confirmation and the last look."""
-        noise = self.before.noise
-        knobs = len(self.incumbent.assignment)
-        removals = max(0, knobs - 1) * first_look(0.05)
+        return self._reserve_s(0)
+
+    def _reserve_s(self, coming: int) -> float:
+        """The same when so many knobs more are accepted: of all but one the removal is due.
+
+        Of knobs accepted together each that is dropped has the others checked anew.
+        """
+        unchecked = len(dict(self.incumbent.assignment).keys() - self.removals.keys())
+        due = coming * (coming + 1) // 2
+        removals = max(0, unchecked + due - 1) * first_look(0.05)
         return (
             removals * self.point_s
-            + self.confirming_epochs * (self.point_s + noise.block_s)
+            + self.confirming_epochs * (self.point_s + self.open_block_s)
             + AFTER_S
         )
 
     @property
     def means(self) -> Means:
         """What screening may spend from now on."""
-        left_s = max(0.0, self.spending.left_s - self.reserve_s)
+        return self.means_of(1)
+
+    def means_of(self, coming: int) -> Means:
+        """What may be spent on a question that may bring so many knobs more into the set."""
+        left_s = max(0.0, self.spending.left_s - self._reserve_s(coming))
         return Means(sd=self.sd, point_s=self.point_s, left_s=left_s)
 
     @property

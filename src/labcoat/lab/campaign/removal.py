@@ -10,7 +10,7 @@ from __future__ import annotations
 from labcoat.lab.campaign.course import Course, Taken
 from labcoat.lab.campaign.screening import tell_course
 from labcoat.lab.experiment.epoch import measure_epoch
-from labcoat.lab.experiment.experiment import Experiment, settle
+from labcoat.lab.experiment.experiment import Experiment
 from labcoat.lab.experiment.race import tell_decision
 from labcoat.lab.trial.question import Rule
 from labcoat.model.stats import Decision, Verdict
@@ -36,6 +36,8 @@ def prune(course: Course) -> bool:
             if not _may_go_on(course, removal):
                 break
             decision = _another_epoch(course, removal)
+        if decision.verdict is not None:  # a crash may have come before it was journaled
+            course.settle(removal, decision)
         course.removals[knob] = removal
         if decision.verdict is Verdict.IMPROVED:
             continue
@@ -75,7 +77,7 @@ def _another_epoch(course: Course, removal: Experiment) -> Decision:
     measure_epoch(course.bench, course.rig, removal)
     decision = course.judge(removal)
     if decision.verdict is not None:
-        settle(course.bench, removal, decision)
+        course.settle(removal, decision)
     tell_decision(course.bench, removal, decision)
     return decision
 

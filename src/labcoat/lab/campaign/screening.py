@@ -8,6 +8,7 @@ what comes next is compared with that.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from itertools import combinations
 
@@ -16,8 +17,9 @@ from labcoat.lab.campaign.proposing import propose
 from labcoat.lab.campaign.shares import shares_in
 from labcoat.lab.campaign.worth import Worth, worth
 from labcoat.lab.experiment.epoch import measure_epoch
-from labcoat.lab.experiment.experiment import Experiment, settle
+from labcoat.lab.experiment.experiment import Experiment
 from labcoat.lab.experiment.guard import BROKEN, MARGIN, guard_memory
+from labcoat.lab.experiment.history import read_history
 from labcoat.lab.experiment.race import tell_decision
 from labcoat.lab.trial.events import CourseTold, StepTaken
 from labcoat.model.experiment import Arm
@@ -90,8 +92,7 @@ def _settled(course: Course, key: Key, experiment: Experiment, decision: Decisio
     if broken is not None:
         decision = replace(decision, verdict=Verdict.REGRESSED, reason=broken)
         course.refused[key] = broken
-    course.decisions[experiment.record.id] = decision
-    settle(course.bench, experiment, decision)
+    course.settle(experiment, decision)
     return decision
 
 
@@ -101,6 +102,10 @@ def _take_recorded(course: Course) -> bool:
     The journal is asked as well: another sitting may have found it, before it was cut short.
     """
     course.recall()
+    for (key, _), experiment in course.experiments.items():
+        decision = course.decision_of(experiment)
+        if decision.verdict is not None and experiment.record.id not in course.journaled:
+            _settled(course, key, experiment, decision)  # a crash came before its verdict
     for (key, over), experiment in course.experiments.items():
         decision = course.decision_of(experiment)
         if over != course.incumbent.name or decision.verdict is not Verdict.IMPROVED:
@@ -174,34 +179,40 @@ def _finished(course: Course) -> str | None:
 
 def _next(course: Course) -> Next | str:
     """The question with the most to gain per second; or why none is worth its time."""
-    means = course.means
     found: list[Next] = []
     for candidate in course.candidates:
         key: Key = (candidate.key,)
         if not course.is_settled(key) and course.bound(key) >= course.asked.margin:
             found.append(Next(key=key, worth=worth_of(course, key, candidate.prior)))
-    worthy = [each for each in found if each.worth.gain_per_s > 0]
-    if not worthy:
-        together = [
+    first = _worth_its_time(course, found)
+    if first is None:
+        together = (
             Next(key=key, worth=worth_of(course, key, PAIR_PRIOR)) for key in _cells(course)
-        ]
-        worthy = [each for each in together if each.worth.gain_per_s > 0]
-    if not worthy:
-        least = min((each.worth.least for each in found), default=math.inf)
-        if not math.isfinite(least):
-            return "the budget for screening is spent"
-        return (
-            f"what is left of the budget finds effects of {least:.0%} or more, and nothing that"
-            " is left can be expected to give that"
         )
-    first = max(worthy, key=lambda each: each.worth.gain_per_s)
-    expected = first.worth.gain_per_s * means.left_s
-    if expected < math.log1p(course.asked.margin):
+        first = _worth_its_time(course, together)
+    if first is not None:
+        return first
+    if any(each.worth.gain_per_s > 0 for each in found):
         return (
             "the rest of the budget promises less than the margin, going by what is published of"
             " the levels that are left and by what was seen here"
         )
-    return first
+    least = min((each.worth.least for each in found), default=math.inf)
+    if not math.isfinite(least):
+        return "the budget for screening is spent"
+    return (
+        f"what is left of the budget finds effects of {least:.0%} or more, and nothing that"
+        " is left can be expected to give that"
+    )
+
+
+def _worth_its_time(course: Course, each: Iterable[Next]) -> Next | None:
+    """The one that promises most; None where the time left promises less than the margin."""
+    first = max(each, key=lambda one: one.worth.gain_per_s, default=None)
+    if first is None:
+        return None
+    expected = first.worth.gain_per_s * course.means_of(len(first.key)).left_s
+    return None if expected < math.log1p(course.asked.margin) else first
 
 
 def worth_of(course: Course, key: Key, prior: float) -> Worth:
@@ -213,7 +224,7 @@ def worth_of(course: Course, key: Key, prior: float) -> Worth:
         prior=prior,
         hope=course.hope(key),
         bound=course.bound(key),
-        means=course.means,
+        means=course.means_of(len(key)),
     )
 
 
@@ -269,13 +280,15 @@ def _control(course: Course) -> None:
             return
         measure_epoch(course.bench, course.rig, control)
         decision = course.judge(control)
-    if not control.is_recorded:
-        settle(course.bench, control, decision)
+    course.settle(control, decision)
+    # As another sitting would read it, so that all looks of an experiment are adjusted alike.
+    course.history = read_history(course.bench.journal, course.bench.study_id, course.facts)
     course.controls.append(control)
 
 
 def tell_course(course: Course, doing: str) -> None:
-    """Tell where the campaign stands."""
+    """Tell where the campaign stands, and keep what was spent."""
+    course.spending.tell()
     course.bench.tell(
         CourseTold(
             doing=doing,

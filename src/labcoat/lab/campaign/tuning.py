@@ -93,6 +93,7 @@ def tune(
         spending = sit_down(journal, record.id, terms, budget_s=asked.budget_s)
         course = _begin(bench, rig, sandbox, asked, origin, spending)
         found = _through(course, sandbox, digests)
+        spending.tell()
     journal.record_finding(record.id, FINDING, asdict(found))
     if found.outcome != "interrupted":
         journal.record_event(record.id, CAME_TO_ITS_END, {"terms": terms})
@@ -115,6 +116,7 @@ def _begin(
     """The baseline, and what may be asked about it."""
     facts = bench.host.facts()
     before = _baseline(bench, rig, sandbox, asked, origin)
+    spending.tell()
     server = next(layer.name for layer in before.layers if layer.name in SERVER_NAMES)
     peaks = {layer.name: layer.peaks for layer in before.layers}
     may_try, left_out = candidates(
