@@ -132,8 +132,9 @@ def change(found: TuneFinding) -> Section:
         parts.append(Code("The diff of your own files", found.handover.diff, "diff"))
         parts.append(
             Prose(
-                "Save it as tuned.patch in the study's folder; `patch -p1 < tuned.patch` or"
-                " `git apply tuned.patch` puts it in place, with -R it goes out again. "
+                "`labcoat apply` puts it into your files, `labcoat rollback` takes it out again;"
+                " `labcoat diff` prints the whole of it for `git apply` or `patch -p1`. Here are"
+                " only the lines that change. "
                 + " ".join(
                     f"{each.path}: {count(each.lines, 'line')}." for each in found.handover.files
                 )
