@@ -27,5 +27,8 @@ COMMANDS: tuple[CommandRow, ...] = (
     CommandRow("apply", "labcoat.cli.apply", "Put what was found into your own files."),
     CommandRow("rollback", "labcoat.cli.rollback", "Put your files back as they were."),
     CommandRow("history", "labcoat.cli.history", "List the states that your files were in."),
+    CommandRow(
+        "report", "labcoat.cli.report", "Tell what was found, as a page, text, markdown or JSON."
+    ),
     CommandRow("knobs", "labcoat.cli.knobs", "List and explain the knobs: what, why, trade-off."),
 )

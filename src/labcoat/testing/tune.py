@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -186,6 +187,7 @@ def of_change(
     )  # fmt: skip
 
 
+@cache
 def baseline(
     *, per_s: float = 347.0, users: Sequence[int] = (1, 2, 4, 8, 16, 32), server_s: float = 6.4
 ) -> Baseline:
@@ -263,6 +265,7 @@ def quantiles(median_s: float, *, slow: float = 1.0, count: int = 4000) -> Quant
     return Quantiles(count=count, q=tuple(float(each) for each in q), seconds=seconds)
 
 
+@cache
 def confirmation(*, confirmed: bool = True, broken: bool = False) -> Confirmation:
     """Twenty epochs of what is handed over."""
     levels: dict[str, Level] = {"uwsgi.processes": 2, "uwsgi.disable-logging": True}
@@ -300,6 +303,7 @@ def confirmation(*, confirmed: bool = True, broken: bool = False) -> Confirmatio
     )
 
 
+@cache
 def steps() -> tuple[Step, ...]:
     """Two that last, and one between them that was taken out again."""
     return (
@@ -332,6 +336,7 @@ def steps() -> tuple[Step, ...]:
     )
 
 
+@cache
 def considered() -> tuple[Considered, ...]:
     """One of each outcome, the largest bound first."""
     rows = (
@@ -389,6 +394,7 @@ def considered() -> tuple[Considered, ...]:
     return tuple(told)
 
 
+@cache
 def found() -> TuneFinding:
     """The ordinary campaign."""
     controls = tuple(
@@ -515,6 +521,7 @@ def one_block() -> TuneFinding:
     )
 
 
+@cache
 def many(*, experiments: int = 500) -> TuneFinding:
     """So many experiments that each must be short."""
     verdicts = (Verdict.NOT_BETTER, Verdict.INCONCLUSIVE, Verdict.EQUIVALENT)
@@ -546,6 +553,7 @@ def many(*, experiments: int = 500) -> TuneFinding:
     return replace(found(), considered=tuple(rows))
 
 
+@cache
 def all_invalid() -> TuneFinding:
     """Nothing could be measured, not even once."""
     invalid = [

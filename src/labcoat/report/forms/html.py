@@ -20,6 +20,9 @@ from labcoat.report.paper import Cell, Drawing, Paper, Part
 FOLDER = Path(__file__).parent / "page"
 """The template, the style and the script of the page."""
 
+MANY = 30
+"""More rows than so many are folded away."""
+
 
 def as_html(paper: Paper) -> str:
     """The page. Everything that is not its own markup is escaped, wherever it came from."""
@@ -29,15 +32,17 @@ def as_html(paper: Paper) -> str:
         for part in section.parts
         if isinstance(part, Drawing) and part.figure is not None
     }
-    return _environment().get_template("page.html").render(
+    page = _environment().get_template("page.html").render(
         paper=paper,
         style=_inlined("page.css"),
         script=_inlined("page.js"),
         plotly=Markup(get_plotlyjs()) if drawings else "",  # noqa: S704 - from the package, not from a user
         figures={name: _json(figure) for name, figure in drawings.items()},
         link=lambda cell: _linked(paper, cell),
+        many=MANY,
         number=count(1).__next__,
     )  # fmt: skip
+    return page.lstrip()
 
 
 @cache

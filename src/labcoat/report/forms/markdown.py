@@ -20,6 +20,14 @@ from labcoat.report.paper import (
     Trials,
 )
 
+MEANT = re.compile(
+    r"([\\`*|~<>&])"  # anywhere
+    r"|(^[#+-](?=\s|#))"  # where a line begins
+    r"|(\](?=[(\[]))"  # where it would make a link
+    r"|((?<!\w)_|_(?!\w))"  # at the edge of a word
+)
+"""What would mean something to markdown."""
+
 
 def as_markdown(paper: Paper) -> str:
     """Every section; a drawing is its table, and what is not the core is folded."""
@@ -47,16 +55,23 @@ def _part(part: Part) -> Iterator[str]:
             yield from _table(part)
         case Terms():
             for term, told in part.rows:
-                yield f"- **{escaped(term.text)}**: {' '.join(escaped(each) for each in told)}"
+                yield from _term(escaped(term.text), [escaped(each) for each in told])
         case Code():
             if part.caption:
                 yield f"{escaped(part.caption)}:\n"
             yield from _code(part)
         case Drawing():
-            yield f"{escaped(part.title)}. {escaped(part.reading)}\n"
             yield from _table(part.table)
         case Trials():
             yield from _trials(part)
+
+
+def _term(term: str, told: list[str]) -> Iterator[str]:
+    if len(told) == 1:
+        yield f"- **{term}**: {told[0]}"
+        return
+    yield f"- **{term}**"
+    yield from (f"  - {each}" for each in told)
 
 
 def _prose(part: Prose) -> str:
@@ -115,12 +130,12 @@ def escaped(text: str, *, keep_code: bool = False) -> str:
     return "".join(
         piece
         if keep_code and piece.startswith("`") and piece.endswith("`") and len(piece) > 2
-        else re.sub(r"([\\`*_\[\]|~#<>&])", _escape, piece)
+        else MEANT.sub(_escape, piece)
         for piece in pieces
     )
 
 
 def _escape(found: re.Match[str]) -> str:
-    letter = found[1]
+    letter = found[0]
     entities = {"<": "&lt;", ">": "&gt;", "&": "&amp;"}
     return entities.get(letter, f"\\{letter}")

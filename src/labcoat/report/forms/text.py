@@ -46,7 +46,6 @@ def _part(part: Part) -> Iterator[str]:
                 yield part.caption
             yield from (f"  {line}".rstrip() for line in part.text.splitlines())
         case Drawing():
-            yield from folded(part.title, indent=0)
             yield from table_lines(part.table)
         case Trials():
             yield from _trials(part)

@@ -72,7 +72,7 @@ def _table(found: TuneFinding, pairs: list[Pair]) -> Table:
     because[REACHED] = f"measured, closed loop, {last.saturation.users} users"
     because[IDEAL] = f"{last.waterfall.cores} cores, one call of the app after the other on each"
     return Table(
-        caption="Requests per second",
+        caption="How far it is to the ceiling, in requests per second",
         head=("", "before", "after", "because"),
         align="lrrp",
         rows=tuple(

@@ -72,7 +72,7 @@ def _alt(rows: Sequence[EffectRow], title: str) -> str:
 
 def _table(rows: Sequence[EffectRow], title: str) -> Table:
     return Table(
-        caption=f"Effects on {title}, with 95 % intervals",
+        caption=f"Every effect on {title}, with 95 % intervals that are valid at every look",
         head=("verdict", "change", "asked as", "effect", "blocks", "among all questions"),
         align="lllrrl",
         rows=tuple(

@@ -77,7 +77,7 @@ def draw(found: TuneFinding) -> Drawing:
         )
     return Drawing(
         name="ladder",
-        title=f"From the origin to what is handed over: {title}",
+        title=f"From the origin, one accepted change after the other: {title}",
         reading=(
             "Each bar begins where the change before it ended. The line is the 95 % interval of"
             " that step alone; an open mark was taken out again. Estimates at stopping overstate:"
@@ -156,7 +156,7 @@ def _table(steps: Sequence[Rung], of: Confirmation | None) -> Table:
             ),
         ]  # fmt: skip
     return Table(
-        caption="Each accepted change, in the order of acceptance",
+        caption="From the origin, one accepted change after the other",
         head=("change", "effect at stopping", "over the origin", "blocks", ""),
         align="lrrrp",
         rows=tuple(rows),

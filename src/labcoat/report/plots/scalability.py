@@ -39,14 +39,14 @@ def law_per_s(law: Law, users: float) -> float:
 
 
 def _figure(swept: list[tuple[str, Baseline]]) -> Figure:
-    data: list[Figure] = []
+    traces: list[Figure] = []
     knees: list[Figure] = []
     for name, side in swept:
         color, dash, symbol = LOOKS[name == AFTER]
         points = side.sweep
         users = [point.users for point in points]
         ends = [point.throughput_per_s for point in points]
-        data.append(
+        traces.append(
             {
                 "type": "scatter",
                 "mode": "markers",
@@ -72,7 +72,7 @@ def _figure(swept: list[tuple[str, Baseline]]) -> Figure:
             }
         )  # fmt: skip
         steps = _steps(min(users), max(users))
-        data.append(
+        traces.append(
             {
                 "type": "scatter",
                 "mode": "lines",
@@ -84,8 +84,9 @@ def _figure(swept: list[tuple[str, Baseline]]) -> Figure:
                 "hoverinfo": "skip",
             }
         )
-        knees.append(_knee(name, side.law, color))
-    return {"data": data, "layout": _layout(swept, knees)}
+        if min(users) <= side.law.knee_users <= max(users):
+            knees.append(_knee(name, side.law, color))
+    return {"data": traces, "layout": _layout(swept, knees)}
 
 
 def _steps(low: int, high: int, *, of: int = 80) -> list[float]:

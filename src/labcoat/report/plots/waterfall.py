@@ -116,7 +116,7 @@ def _table(before: Waterfall, after: Waterfall | None, pairs: list[Pair]) -> Tab
         end = ("–", "–") if after is None else (seconds(total_s(after)), _closing(after))
         rows.append(cells("all parts", seconds(total_s(before)), _closing(before), *end))
     return Table(
-        caption="Core time per request, and its share",
+        caption="Where the time of one request goes: core time, and its share",
         head=("part", "before", "share", "after", "share"),
         align="lrrrr",
         rows=tuple(rows),

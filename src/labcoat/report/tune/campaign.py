@@ -10,7 +10,7 @@ from labcoat.report.tune import machine, rest, summary, trust
 
 OUTCOMES = {
     "improved": ("✓ CONFIRMED", "improved"),
-    "nothing to change": ("= NOTHING TO CHANGE", "not_better"),
+    "nothing to change": ("– NOTHING TO CHANGE", "not_better"),
     "not confirmed": ("~ NOT CONFIRMED", "inconclusive"),
     "interrupted": ("! INTERRUPTED", "invalid"),
     "guardrail": ("✗ A GUARDRAIL BROKE", "regressed"),

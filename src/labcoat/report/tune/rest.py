@@ -96,7 +96,7 @@ def _open(found: TuneFinding) -> Iterator[Part]:
                 Cell(marked(each.outcome), verdict="inconclusive"),
                 _effect(found, each),
                 "?" if each.bound_ratio is None else _bound(each.bound_ratio),
-                "no budget" if each.would_take_s is None else f"{clock(each.would_take_s)} more",
+                "none would" if each.would_take_s is None else f"{clock(each.would_take_s)} more",
                 each.reason,
             )
             for each in undecided
@@ -159,10 +159,12 @@ def guardrails(found: TuneFinding) -> Section:
         parts.append(Terms(broken))
     accepted = tuple(_accepted(found))
     if accepted:
-        parts.append(Prose("Trade-offs that come with the diff:"))
+        parts.append(Prose("Trade-offs of what is handed over, or would be:"))
         parts.append(Terms(accepted))
+    elif kept_steps(found):
+        parts.append(Prose("None of the changes has a trade-off in the catalogue."))
     else:
-        parts.append(Prose("No change in the diff has a trade-off in the catalogue."))
+        parts.append(Prose("Nothing changes hands, so nothing is given for it."))
     return Section(
         name="guardrails", title="Guardrails and trade-offs", parts=tuple(parts), is_core=True
     )

@@ -11,6 +11,7 @@ from labcoat.report.paper import Cell, Code, Part, Prose, Section, Table, Terms,
 from labcoat.report.tune.words import (
     all_experiments,
     change_of,
+    considered_as,
     count,
     gain_of,
     kept_steps,
@@ -88,10 +89,12 @@ def _claimed(found: TuneFinding) -> Iterator[str]:
     )
     word = "Confirmed" if of.is_confirmed else "Not confirmed: measured"
     yield (
-        f"{word} {measured}: origin against what is handed over, on fresh processes, in"
-        f" {of.epochs} of {of.planned_epochs} restarts fixed beforehand."
+        f"{word} {measured}: origin against all kept changes, on fresh processes, in"
+        f" {count(of.epochs, 'restart')} of both arms; {of.planned_epochs} were fixed beforehand."
     )
-    if of.is_confirmed:
+    if of.epochs < of.planned_epochs:
+        yield "It ended before its time, so its interval is wider than planned."
+    if found.outcome == "improved":
         yield "The confirmed number is the one to quote."
 
 
@@ -105,7 +108,7 @@ def _effort(found: TuneFinding) -> Iterator[str]:
         f" margin {percent(found.margin_ratio)}."
     )
     if found.stopped:
-        yield f"It ended because {found.stopped.rstrip('.')}."
+        yield f"Why it ended: {found.stopped.rstrip('.')}."
     allowed = ", ".join(found.allowed)
     yield f"Allowed beyond the mild classes: {allowed or 'nothing'}."
 
@@ -117,6 +120,12 @@ def change(found: TuneFinding) -> Section:
     reason = NOT_HANDED_OVER.get(found.outcome, "")
     if reason:
         parts.append(Prose(reason))
+    open_ = len(considered_as(found, "inconclusive", "undecided"))
+    if open_ and found.outcome == "nothing to change":
+        told = (
+            f"{count(open_, 'level')} could not be decided: nothing was shown of them either way."
+        )
+        parts.append(Prose(told, "warning"))
     if steps:
         parts += [_table(steps, found), Terms(tuple(_reasons(steps)))]
     if found.handover.diff:

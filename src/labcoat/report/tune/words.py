@@ -114,7 +114,7 @@ def _rows(found: TuneFinding) -> Iterator[EffectRow]:
 
 def _confirmation(of: Confirmation) -> EffectRow:
     return EffectRow(
-        label="everything handed over, against the origin",
+        label="all kept changes together, against the origin",
         role=CONFIRMATION,
         verdict=confirmed_verdict(of),
         reason=of.experiment.reason,
