@@ -89,7 +89,12 @@ def test_a_condition_that_was_not_seen_leaves_a_knob_out_and_an_unknown_one_does
     assert reason(of, peaks={"uwsgi": {"overflows": 0.0}}) == (
         "its necessary condition was not seen under load: connections overflow"
     )
-    for peaks in ({"uwsgi": {"overflows": 1.0}}, {"uwsgi": {}}, {}):
+    seen: tuple[dict[str, dict[str, float]], ...] = (
+        {"uwsgi": {"overflows": 1.0}},
+        {"uwsgi": {}},
+        {},
+    )
+    for peaks in seen:
         assert len(offered(of, peaks=peaks)[0]) == 1
 
 
