@@ -103,7 +103,7 @@ def test_exactly_the_helpful_knobs_are_handed_over(tmp_path: Path) -> None:
         assert outcomes.keys() == {*NOTHING, *HURTS, BROKEN[0]}
         assert outcomes[BROKEN[0]] == "invalid"
         assert set(outcomes.values()) <= {
-            "invalid", "undecided", "regressed", "not better", "inconclusive", "equivalent",
+            "invalid", "undecided", "regressed", "not_better", "inconclusive", "equivalent",
         }  # fmt: skip
         (invalid,) = (each for each in found.considered if each.outcome == "invalid")
         assert "unknown option" in invalid.reason

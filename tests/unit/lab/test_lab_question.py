@@ -117,3 +117,23 @@ def test_only_a_knob_of_the_database_needs_a_database_for_each_arm() -> None:
 def test_a_rhythm_refuses_nonsense(nonsense: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="slices need a length"):
         Rhythm(**nonsense)
+
+
+def test_a_planned_number_is_in_the_document_only_where_there_is_one() -> None:
+    rule = Rule(objective=THROUGHPUT, margin=0.02)
+    assert "planned" not in rule.document()
+    planned = replace(rule, planned=20)
+    assert planned.document() == {**rule.document(), "planned": 20}
+    asked = question(kind="confirmation", rule=planned)
+    assert asked.is_asked_by(journaled(asked))
+    for other in (rule, replace(rule, planned=19)):
+        assert not question(kind="confirmation", rule=other).is_asked_by(journaled(asked))
+
+
+def test_changes_are_all_knobs_that_differ_those_that_are_taken_back_included() -> None:
+    asked = replace(
+        question({"b.y": 2, "a.x": 1, "c.z": 3}), baseline=Variant.of({"c.z": 3, "d.w": 4})
+    )
+    assert asked.changes == (("a.x", 1), ("b.y", 2), ("d.w", None))
+    assert asked.change == ("a.x", 1)
+    assert question({}, kind="aa").changes == ()

@@ -194,7 +194,8 @@ def _of_candidate(course: Course, candidate: Candidate) -> Considered:
         if each.gathered.blocks or course.decision_of(each).verdict is not None
     ]
     decisions = [course.decision_of(each) for each in experiments]
-    answered = [each for each in decisions if each.verdict is not None]
+    # Better than an earlier incumbent is no answer: it was not asked of the last.
+    answered = [each for each in decisions if each.verdict not in {None, Verdict.IMPROVED}]
     would_s = None
     if key in course.refused:
         outcome, reason = Verdict.REGRESSED.value, course.refused[key]
