@@ -58,17 +58,11 @@ WAVE = (-1.0, 0.6, -0.2, 0.9, -0.7, 0.4)
 DIFF = """\
 --- a/deploy/uwsgi.ini
 +++ b/deploy/uwsgi.ini
-@@ -1,7 +1,8 @@
- [uwsgi]
- socket = /run/shop/uwsgi.sock
- module = shop:app
--# one worker: the machine had one core then
--processes = 1
-+# two workers: measured by labcoat
+@@ -5 +5 @@
+-processes = 1  …
 +processes = 2
- master = true
+@@ -6,0 +7 @@
 +disable-logging = true
- harakiri = 30
 """
 
 
@@ -151,7 +145,7 @@ def measured(  # noqa: PLR0913 - one argument for each thing that may differ
     spread: float = 0.02,
     before: Level | None = None,
     said: bool = True,
-    kind: str = "tune",
+    kind: str = "try",
     voids: int = 0,
     **asked: Any,
 ) -> ExperimentFinding:
@@ -271,7 +265,7 @@ def confirmation(*, confirmed: bool = True, broken: bool = False) -> Confirmatio
     levels: dict[str, Level] = {"uwsgi.processes": 2, "uwsgi.disable-logging": True}
     gain = 0.79 if confirmed else 0.011
     verdict = Verdict.IMPROVED if confirmed else Verdict.INCONCLUSIVE
-    of = measured("x-confirm", levels, verdict, gain, blocks=20, kind="confirm", voids=2)
+    of = measured("x-confirm", levels, verdict, gain, blocks=20, kind="confirmation", voids=2)
     late = (1.3, 1.36) if broken else (0.71, 0.73)
     answer, reason = (BROKEN, "worse by 33 %, 10 % allowed") if broken else (HELD, "")
     guard = latency_guard(ratios=late * 4, answer=answer, reason=reason)
@@ -427,7 +421,7 @@ def found() -> TuneFinding:
         handover=Handover(
             assignment=(("uwsgi.disable-logging", True), ("uwsgi.processes", 2)),
             diff=DIFF,
-            files=(FileChange(path="deploy/uwsgi.ini", lines=5),),
+            files=(FileChange(path="deploy/uwsgi.ini", lines=3),),
             by_hand=("MALLOC_ARENA_MAX=2 in the environment of uwsgi, where its unit is",),
         ),
         command="labcoat tune --budget 20m --allow observability",

@@ -15,13 +15,10 @@ from markupsafe import Markup, escape
 from plotly.offline import get_plotlyjs
 
 from labcoat.report.format import moment, percent, rate, seconds
-from labcoat.report.paper import Cell, Drawing, Paper, Part
+from labcoat.report.paper import MANY, Cell, Drawing, Paper, Part
 
 FOLDER = Path(__file__).parent / "page"
 """The template, the style and the script of the page."""
-
-MANY = 30
-"""More rows than so many are folded away."""
 
 
 def as_html(paper: Paper) -> str:

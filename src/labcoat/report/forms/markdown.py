@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from labcoat.report.format import moment
 from labcoat.report.forms.text import ends
 from labcoat.report.paper import (
+    MANY,
     Cell,
     Code,
     Drawing,
@@ -91,14 +92,18 @@ def _code(part: Code) -> Iterator[str]:
 
 
 def _table(table: Table) -> Iterator[str]:
-    yield f"{escaped(table.caption)}:\n" if table.rows else escaped(table.caption)
-    if not table.rows:
-        yield f": {escaped(table.empty)}"
+    caption, rows = escaped(table.caption), len(table.rows)
+    if not rows:
+        yield f"{caption}: {escaped(table.empty)}"
         return
+    is_long = rows > MANY
+    yield f"<details><summary>{caption}: {rows:,} rows</summary>\n" if is_long else f"{caption}:\n"
     yield _row([escaped(each) for each in table.head])
     yield _row(["---:" if letter == "r" else "---" for letter in table.align])
     for row in table.rows:
         yield _row([_cell(cell) for cell in row])
+    if is_long:
+        yield "\n</details>"
 
 
 def _cell(cell: Cell) -> str:

@@ -7,7 +7,7 @@ from labcoat.model.tune import TuneFinding
 from labcoat.report.format import percent, seconds
 from labcoat.report.paper import Drawing, Table, cells
 from labcoat.report.plots.bars import Pair, pair_figure
-from labcoat.report.plots.drawn import Plot
+from labcoat.report.plots.drawn import Plot, unpaired
 
 CLOSES = 0.03
 """A waterfall that closes worse than this is told as one."""
@@ -34,7 +34,7 @@ def draw(found: TuneFinding) -> Drawing:
     return Drawing(
         name="waterfall",
         title="Where the time of one request goes",
-        reading=_reading(before, after),
+        reading=_reading(before, after) + unpaired(found),
         alt=_alt(pairs, before, after),
         figure=figure,
         height_px=height_px,

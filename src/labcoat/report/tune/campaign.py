@@ -36,7 +36,7 @@ def tune_paper(found: TuneFinding, background: Background) -> Paper:
             _drawn("concurrency", "Throughput against concurrency", found),
             rest.rest(found),
             rest.guardrails(found),
-            trust.trust(found),
+            trust.trust(found, background),
             machine.machine(found, background),
             machine.reproduce(found, background),
             machine.trials(found, background),

@@ -94,13 +94,19 @@ def _row(*texts: str) -> tuple[str, ...]:
 def _rest(found: TuneFinding) -> Iterator[str]:
     """How many were not measured, what is open, and the false verdicts of the controls."""
     skipped = len(considered_as(found, "skipped"))
-    undecided = considered_as(found, "undecided", "inconclusive")
-    if skipped:
-        yield f"  {count(skipped, 'level')} not measured; the report says why of each"
-    if undecided:
-        takes = sum(each.would_take_s or 0.0 for each in undecided)
-        more = f"; {clock(takes)} min more would decide what can be" if takes else ""
-        yield f'  {count(len(undecided), "level")} not decided, which is not "no effect"{more}'
-    false, of = false_verdicts(found)
-    if of:
-        yield f"  {false} false verdict{'' if false == 1 else 's'} of {count(of, 'control')}"
+    every = considered_as(found, "undecided", "inconclusive")
+    begun = [each for each in every if each.experiments]
+    unasked = len(every) - len(begun)
+    if skipped or unasked:
+        left = [f"{skipped} left out" if skipped else "", f"{unasked} not asked" if unasked else ""]
+        told = ", ".join(filter(None, left))
+        of = count(len(found.considered) + len(found.steps), "level")
+        yield f"  {told} of {of}; the report says why"
+    if begun:
+        yield f'  {count(len(begun), "level")} not decided, which is not "no effect"'
+    takes = sum(each.would_take_s or 0.0 for each in every)
+    if takes:
+        yield f"  {clock(takes)} min more would decide what can be decided"
+    false, controls = false_verdicts(found)
+    if controls:
+        yield f"  {false} false verdict{'' if false == 1 else 's'} of {count(controls, 'control')}"

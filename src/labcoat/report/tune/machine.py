@@ -15,7 +15,8 @@ KINDS = {
     "aa": "A/A: the stack against itself",
     "guard": "guardrail",
     "sweep": "throughput against users",
-    "saturation": "saturation",
+    "account": "where the time goes",
+    "open loop": "latency at a rate",
 }
 
 
@@ -79,7 +80,7 @@ def reproduce(found: TuneFinding, background: Background) -> Section:
         "labcoat": background.labcoat or "version not known",
         "Study": f"{found.study}, {found.study_id} in the journal",
         "Seed": f"{found.seed}: the same seed draws the same order",
-        "Began": moment(found.at),
+        "Ended": moment(found.at),
         "Took": f"{clock(found.spent_s)} min over all sittings",
     }
     return Section(

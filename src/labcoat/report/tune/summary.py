@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from labcoat.model.domain import spelled
 from labcoat.model.knob import Safety
 from labcoat.model.tune import Step, TuneFinding
 from labcoat.report.format import clock, effect, percent, rate, seconds, size
@@ -129,17 +130,8 @@ def change(found: TuneFinding) -> Section:
     if steps:
         parts += [_table(steps, found), Terms(tuple(_reasons(steps)))]
     if found.handover.diff:
-        parts.append(Code("The diff of your own files", found.handover.diff, "diff"))
-        parts.append(
-            Prose(
-                "`labcoat apply` puts it into your files, `labcoat rollback` takes it out again;"
-                " `labcoat diff` prints the whole of it for `git apply` or `patch -p1`. Here are"
-                " only the lines that change. "
-                + " ".join(
-                    f"{each.path}: {count(each.lines, 'line')}." for each in found.handover.files
-                )
-            )
-        )
+        parts.append(Code("The diff of your own files, to be read", found.handover.diff, "diff"))
+        parts.append(Prose(_to_apply(found)))
     if found.handover.by_hand:
         parts.append(Prose("By hand, because no file of the study can hold it:"))
         parts += [Code("", line, "text") for line in found.handover.by_hand]
@@ -148,24 +140,39 @@ def change(found: TuneFinding) -> Section:
     return Section(name="change", title="What to change", parts=tuple(parts), is_core=True)
 
 
+def _to_apply(found: TuneFinding) -> str:
+    lines = ", ".join(f"{each.path} ({count(each.lines, 'line')})" for each in found.handover.files)
+    return (
+        f"Changed: {lines}. Only what changes is shown, for the rest of a line may be secret;"
+        " `labcoat diff` prints the whole patch, `labcoat apply` puts it in place, and `labcoat"
+        " rollback` takes it out again."
+    )
+
+
 def _table(steps: tuple[Step, ...], found: TuneFinding) -> Table:
+    told = {step.change.knob for step in steps}
+    others = [
+        cells(f"{knob} → {spelled(level)}", "", "", "with the change above it")
+        for knob, level in found.handover.assignment
+        if knob not in told
+    ]
     return Table(
         caption=(
             "What is handed over" if found.outcome == "improved" else "What would be handed over"
         ),
         head=("knob", "takes", "class", "gain when accepted"),
         align="lllr",
-        rows=tuple(
-            cells(
-                change_of(step.change),
-                f"a {step.change.apply_cost}",
-                step.change.safety,
-                Cell(
-                    _gain(step, found.objective),
-                    of=step.experiment.experiment_id,
-                ),
-            )
-            for step in steps
+        rows=(
+            *(
+                cells(
+                    change_of(step.change),
+                    f"a {step.change.apply_cost}",
+                    step.change.safety,
+                    Cell(_gain(step, found.objective), of=step.experiment.experiment_id),
+                )
+                for step in steps
+            ),
+            *others,
         ),
     )
 

@@ -11,6 +11,7 @@ from labcoat.model.tune import TuneFinding
 from labcoat.report.experiment import VERDICTS
 from labcoat.report.format import clock, effect, percent
 from labcoat.report.paper import Cell, Part, Prose, Section, Table, Terms, cells
+from labcoat.report.trials import Background
 from labcoat.report.tune.words import (
     all_experiments,
     baselines,
@@ -26,12 +27,12 @@ FALSE = frozenset({"improved", "regressed"})
 """Verdicts that are false where both arms are the same."""
 
 
-def trust(found: TuneFinding) -> Section:
+def trust(found: TuneFinding, background: Background) -> Section:
     """Everything that a doubter asks first."""
     parts: list[Part] = [_noise(found), Prose(_controls_sentence(found))]
     if found.controls:
         parts.append(_controls(found))
-    parts.append(Terms(tuple(_terms(found))))
+    parts.append(Terms(tuple(_terms(found, background))))
     dishonest = _dishonest(found)
     if dishonest.rows:
         parts.append(dishonest)
@@ -44,7 +45,10 @@ def trust(found: TuneFinding) -> Section:
 
 def _noise(found: TuneFinding) -> Table:
     rows = []
-    for name, baseline in baselines(found):
+    sides = baselines(found)
+    if len({baseline.noise for _, baseline in sides}) == 1:
+        sides = sides[:1]  # one A/A experiment was made, and told with both
+    for name, baseline in sides:
         for each in baseline.noise.metrics:
             floor = "unbounded" if each.floor_ratio is None else f"±{percent(each.floor_ratio)}"
             adjusted = each.adjusted_sd_ratio
@@ -125,9 +129,9 @@ def _seen(each: ExperimentFinding) -> str:
     return effect(measured.effect_ratio, measured.low_ratio, measured.high_ratio)
 
 
-def _terms(found: TuneFinding) -> Iterator[tuple[Cell, tuple[str, ...]]]:
+def _terms(found: TuneFinding, background: Background) -> Iterator[tuple[Cell, tuple[str, ...]]]:
     yield Cell("Claimed and confirmed"), (_shrinkage(found),)
-    yield Cell("Void blocks"), tuple(_voids(found))
+    yield Cell("Void blocks"), tuple(_voids(found, background))
     yield Cell("Load generator"), tuple(_generator(found))
     yield Cell("Same answers"), (_answers(found),)
     yield Cell("Steal"), (_steal(found),)
@@ -152,11 +156,15 @@ def _shrinkage(found: TuneFinding) -> str:
     return told + "."
 
 
-def _voids(found: TuneFinding) -> Iterator[str]:
+def _voids(found: TuneFinding, background: Background) -> Iterator[str]:
     experiments = all_experiments(found)
     before = sum(each.voids_baseline for each in experiments)
     after = sum(each.voids_treatment for each in experiments)
     blocks = sum(each.blocks for each in experiments)
+    of = [block for each in background.experiments for block in each.blocks if block.id]
+    if of:
+        void = sum(block.void is not None for block in of)
+        yield f"In the whole study, guardrails included: {void} of {count(len(of), 'block')}."
     if not before + after:
         yield f"None among {count(blocks, 'block')} that counted."
         return
