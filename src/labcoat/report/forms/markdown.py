@@ -121,7 +121,7 @@ def _trials(part: Trials) -> Iterator[str]:
     yield _row(["experiment", "id", "blocks", "trials"])
     yield _row(["---", "---", "---:", "---"])
     for each in part.experiments:
-        blocks = f"{len(each.blocks) + each.untold:,}"
+        blocks = f"{each.paired:,}"
         yield _row([escaped(part.titles[each.id]), f"`{each.id}`", blocks, ends(each)])
 
 

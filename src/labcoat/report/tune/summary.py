@@ -7,13 +7,12 @@ from collections.abc import Iterator
 from labcoat.model.domain import spelled
 from labcoat.model.knob import Safety
 from labcoat.model.tune import Step, TuneFinding
-from labcoat.report.format import clock, effect, percent, rate, seconds, size
+from labcoat.report.format import clock, counted, effect, percent, rate, seconds, size
 from labcoat.report.paper import Cell, Code, Part, Prose, Section, Table, Terms, cells
 from labcoat.report.tune.words import (
     all_experiments,
     change_of,
     considered_as,
-    count,
     gain_of,
     kept_steps,
     metric_of,
@@ -91,7 +90,7 @@ def _claimed(found: TuneFinding) -> Iterator[str]:
     word = "Confirmed" if of.is_confirmed else "Not confirmed: measured"
     yield (
         f"{word} {measured}: origin against all kept changes, on fresh processes, in"
-        f" {count(of.epochs, 'restart')} of both arms; {of.planned_epochs} were fixed beforehand."
+        f" {counted(of.epochs, 'restart')} of both arms; {of.planned_epochs} were fixed beforehand."
     )
     if of.epochs < of.planned_epochs:
         yield "It ended before its time, so its interval is wider than planned."
@@ -103,7 +102,7 @@ def _effort(found: TuneFinding) -> Iterator[str]:
     experiments = all_experiments(found)
     blocks = sum(each.blocks for each in experiments)
     yield (
-        f"{count(len(experiments), 'experiment')}, {count(blocks, 'block')},"
+        f"{counted(len(experiments), 'experiment')}, {counted(blocks, 'block')},"
         f" {clock(found.spent_s)} of {clock(found.budget_s)} min of the budget;"
         f" objective {metric_of(found.objective).title},"
         f" margin {percent(found.margin_ratio)}."
@@ -124,7 +123,7 @@ def change(found: TuneFinding) -> Section:
     open_ = len(considered_as(found, "inconclusive", "undecided"))
     if open_ and found.outcome == "nothing to change":
         told = (
-            f"{count(open_, 'level')} could not be decided: nothing was shown of them either way."
+            f"{counted(open_, 'level')} could not be decided: nothing was shown of them either way."
         )
         parts.append(Prose(told, "warning"))
     if steps:
@@ -141,7 +140,9 @@ def change(found: TuneFinding) -> Section:
 
 
 def _to_apply(found: TuneFinding) -> str:
-    lines = ", ".join(f"{each.path} ({count(each.lines, 'line')})" for each in found.handover.files)
+    lines = ", ".join(
+        f"{each.path} ({counted(each.lines, 'line')})" for each in found.handover.files
+    )
     return (
         f"Changed: {lines}. Only what changes is shown, for the rest of a line may be secret;"
         " `labcoat diff` prints the whole patch, `labcoat apply` puts it in place, and `labcoat"

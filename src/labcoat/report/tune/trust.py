@@ -9,13 +9,12 @@ from labcoat.model.baseline import Baseline
 from labcoat.model.finding import ExperimentFinding
 from labcoat.model.tune import TuneFinding
 from labcoat.report.experiment import VERDICTS
-from labcoat.report.format import clock, effect, percent
+from labcoat.report.format import clock, counted, effect, percent
 from labcoat.report.paper import Cell, Part, Prose, Section, Table, Terms, cells
 from labcoat.report.trials import Background
 from labcoat.report.tune.words import (
     all_experiments,
     baselines,
-    count,
     marked,
     metric_of,
     of_metric,
@@ -164,12 +163,12 @@ def _voids(found: TuneFinding, background: Background) -> Iterator[str]:
     of = [block for each in background.experiments for block in each.blocks if block.id]
     if of:
         void = sum(block.void is not None for block in of)
-        yield f"In the whole study, guardrails included: {void} of {count(len(of), 'block')}."
+        yield f"In the whole study, guardrails included: {void} of {counted(len(of), 'block')}."
     if not before + after:
-        yield f"None among {count(blocks, 'block')} that counted."
+        yield f"None among {counted(blocks, 'block')} that counted."
         return
     yield (
-        f"{before + after} beside {count(blocks, 'block')} that counted: {before} ended on the"
+        f"{before + after} beside {counted(blocks, 'block')} that counted: {before} ended on the"
         f" baseline, {after} on the treatment; without a cause in the knob a coin decides which."
     )
     reasons = dict.fromkeys(reason for each in experiments for reason in each.void_reasons)
@@ -187,7 +186,7 @@ def _generator(found: TuneFinding) -> Iterator[str]:
             if headroom is None
             else f"; against a static answer it reaches {headroom:.1f} × the stack's throughput"
         )
-        checks = count(len(baseline.honesty), "check")
+        checks = counted(len(baseline.honesty), "check")
         honest = f"honest, all {checks} passed" if not failed else f"{failed} of {checks} FAILED"
         yield f"{name.capitalize()}: {honest}{more}."
     of = found.confirmation
@@ -219,7 +218,7 @@ def _steal(found: TuneFinding) -> str:
     if not ratios:
         return f"{noise} during the baseline."
     taken = (
-        f"taken out of the effects of {count(adjusted, 'experiment')}"
+        f"taken out of the effects of {counted(adjusted, 'experiment')}"
         if adjusted
         else "not taken out"
     )

@@ -73,11 +73,6 @@ def marked(verdict: str) -> str:
     return f"{MARKS[verdict]} {VERDICTS[verdict]}"
 
 
-def count(number: int, noun: str) -> str:
-    """``1 block``, ``7 blocks``."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
 def of_metric(experiment: ExperimentFinding, metric: str) -> Compared | None:
     """The row of a metric, if it was measured."""
     return next((each for each in experiment.compared if each.metric == metric), None)
