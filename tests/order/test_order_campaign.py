@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -11,11 +12,15 @@ from typing import Any
 import pytest
 from scipy import stats
 
+from labcoat.errors import PreflightError
 from labcoat.journal import Journal
 from labcoat.lab.campaign.course import AFTER_S
 from labcoat.lab.campaign.screening import STOPPED
+from labcoat.lab.campaign.tuning import FRESH_S
+from labcoat.lab.experiment.history import read_history
 from labcoat.model.finding import ExperimentFinding
 from labcoat.model.knob import Relief
+from labcoat.model.load import ClosedLoop
 from labcoat.model.stats import Verdict
 from labcoat.model.tune import TuneFinding
 from labcoat.testing.campaign import (
@@ -341,3 +346,176 @@ def test_a_verdict_is_told_as_it_is(tmp_path: Path) -> None:
         assert lab.baselines == 1
         assert lab.epochs - epochs <= 8  # what was undecided gets the new budget
         assert Verdict.IMPROVED.value == again.steps[0].experiment.verdict
+
+
+ONE = (a_knob("uwsgi.helps"),)
+
+
+def guards(found: TuneFinding) -> dict[str, str]:
+    assert found.confirmation is not None
+    return {each.metric: each.answer for each in found.confirmation.guardrails}
+
+
+@pytest.mark.usefixtures("short_confirmation")
+@pytest.mark.parametrize(
+    ("late", "sd", "answer", "outcome"),
+    [
+        (1.0, 0.01, "held", "improved"),
+        (1.5, 0.01, "broken", "guardrail"),
+        (1.05, 0.03, "not shown", "improved"),
+    ],
+)
+def test_the_guardrail_of_the_confirmation(
+    tmp_path: Path, late: float, sd: float, answer: str, outcome: str
+) -> None:
+    """p99 in the open loop, the same rate for both: held, broken, or not shown either way."""
+    with simulated_lab(tmp_path, ONE, product, sd=sd) as lab:
+        lab.load.late = lambda levels: late if levels else 1.0
+        found = lab.tune(budget_s=900.0)
+        assert guards(found) == {"latency_p99": answer, "memory": "held"}
+        assert found.outcome == outcome
+        assert bool(kept(found)) is (outcome == "improved")
+        assert found.confirmation is not None
+        assert found.confirmation.rate_per_s == 700.0
+
+
+@pytest.mark.usefixtures("short_confirmation")
+def test_wrong_answers_in_the_open_loop_alone_break_the_guardrail(tmp_path: Path) -> None:
+    with simulated_lab(tmp_path, ONE, product) as lab:
+        lab.load.wrong = lambda levels, plan: (
+            0.5 if levels and not isinstance(plan, ClosedLoop) else 0.0
+        )
+        found = lab.tune(budget_s=900.0)
+        assert (found.outcome, kept(found)) == ("guardrail", {})
+        assert guards(found)["latency_p99"] == "broken"
+        assert "answers wrongly" in found.sentence
+
+
+@pytest.mark.usefixtures("short_confirmation")
+def test_what_helps_alone_and_answers_wrongly_is_refused(tmp_path: Path) -> None:
+    with simulated_lab(tmp_path, ONE, product) as lab:
+        lab.load.wrong = lambda levels, _: 0.5 if levels else 0.0
+        found = lab.tune(budget_s=900.0)
+        assert (found.outcome, kept(found)) == ("nothing to change", {})
+        (considered,) = found.considered
+        assert considered.outcome == "regressed"
+        assert "answers wrongly" in considered.reason
+
+
+@pytest.mark.usefixtures("short_confirmation")
+def test_an_improvement_that_breaks_a_guardrail_is_refused_and_stays_so(tmp_path: Path) -> None:
+    """Memory: more than the machine may give. The next sitting knows."""
+    with simulated_lab(tmp_path, ONE, product) as lab:
+        facts = replace(lab.stack.host.facts(), ram_bytes=100_000_000)  # three times 40 MB stand
+        lab.stack.host.facts = lambda: facts  # type: ignore[method-assign]
+        for _ in range(2):
+            found = lab.tune(budget_s=900.0)
+            assert (found.outcome, kept(found)) == ("nothing to change", {})
+            (considered,) = found.considered
+            assert considered.outcome == "regressed"
+            assert "guardrail memory" in considered.reason
+            assert_journaled(lab, found)
+
+
+@pytest.mark.usefixtures("short_confirmation")
+@pytest.mark.parametrize("kind", ["try", "removal", "confirmation"])
+def test_a_crash_between_the_last_block_and_the_verdict_loses_no_verdict(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """And no guardrail of an improvement: it is asked before the verdict is journaled."""
+    knobs = [a_knob(name) for name in HELPS]
+    record = Journal.record_verdict
+
+    def die(journal: Journal, experiment_id: str, *given: Any) -> Any:
+        kinds = {
+            each.id: each.kind
+            for study in journal.studies()
+            for each in journal.experiments(study.id)
+        }
+        if kinds[experiment_id] == kind:
+            raise Killed
+        return record(journal, experiment_id, *given)
+
+    with simulated_lab(tmp_path, knobs, product) as lab:
+        with monkeypatch.context() as crash:
+            crash.setattr(Journal, "record_verdict", die)
+            with pytest.raises(Killed):
+                lab.tune()
+        epochs = lab.epochs
+        found = lab.tune()
+        assert (found.outcome, kept(found)) == ("improved", dict.fromkeys(HELPS, 1))
+        assert lab.epochs >= epochs
+        assert_journaled(lab, found)
+
+
+@pytest.mark.usefixtures("short_confirmation")
+def test_one_experiment_in_ten_compares_the_incumbent_with_itself(tmp_path: Path) -> None:
+    names = [f"uwsgi.bad{number}" for number in range(12)]
+
+    def speed(levels: Levels) -> float:
+        return 0.7 if levels else 1.0
+
+    with simulated_lab(tmp_path, [a_knob(name) for name in names], speed) as lab:
+        lab.stack.refused = {(name, 1) for name in names[:10]}  # quick answers
+        found = lab.tune(budget_s=1800.0)
+        (control,) = found.controls
+        assert (control.kind, control.knob, control.epochs) == ("aa", None, 6)
+        assert control.verdict in {"inconclusive", "equivalent"}
+        assert_journaled(lab, found)
+        again = lab.tune(budget_s=1800.0)
+        assert [each.experiment_id for each in again.controls] == [control.experiment_id]
+        assert lab.course.history.gathered != ()
+
+
+@pytest.mark.usefixtures("short_confirmation")
+def test_a_control_teaches_what_begins_after_it_as_it_would_the_next_sitting(
+    tmp_path: Path,
+) -> None:
+    """So that an experiment is adjusted alike by whoever goes on with it."""
+    with simulated_lab(tmp_path, [a_knob(f"uwsgi.k{n}") for n in range(11)], product) as lab:
+        lab.stack.refused = {(f"uwsgi.k{n}", 1) for n in range(9)}
+        lab.tune()
+        course = lab.course
+        assert len(course.controls) == 1
+        with lab.open() as journal:
+            for experiment in course.experiments.values():
+                read = read_history(
+                    journal,
+                    course.bench.study_id,
+                    course.facts,
+                    before=experiment.record.at,
+                )
+                assert len(read.gathered) == len(experiment.history.gathered)
+
+
+def test_noise_beyond_the_budget_is_refused_before_it_is_spent(tmp_path: Path) -> None:
+    with (
+        simulated_lab(tmp_path, ONE, product, sd=0.3) as lab,
+        pytest.raises(PreflightError, match="are too few to decide anything here") as caught,
+    ):
+        lab.tune(budget_s=250.0)
+    assert lab.epochs == 0
+    assert "labcoat doctor" in (caught.value.way_out or "")
+
+
+@pytest.mark.usefixtures("short_confirmation")
+def test_a_baseline_is_kept_while_it_is_fresh(tmp_path: Path) -> None:
+    with simulated_lab(tmp_path, (a_knob("uwsgi.idle"),), product) as lab:
+        lab.tune()
+        lab.tune()
+        assert lab.baselines == 1
+        lab.clock.advance(FRESH_S + 1)
+        lab.tune()
+        assert lab.baselines == 2
+
+
+@pytest.mark.usefixtures("short_confirmation")
+def test_a_campaign_reopens_nothing_that_was_answered(tmp_path: Path) -> None:
+    """INCONCLUSIVE at its cap and INVALID stay: to measure on until it wins is no method."""
+    with simulated_lab(tmp_path, (a_knob("nginx.broken"),), product) as lab:
+        lab.stack.refused = {BROKEN}
+        first = lab.tune()
+        lab.stack.refused = set()
+        again = lab.tune()
+        assert [each.outcome for each in (*first.considered, *again.considered)] == ["invalid"] * 2
+        assert lab.epochs == 0

@@ -327,6 +327,7 @@ class SimulatedLab:
     events: list[Event] = field(default_factory=list)
     courses: list[Course] = field(default_factory=list)
     baselines: int = 0
+    looks: int = 0
 
     def open(self) -> Journal:
         """The journal, as any sitting opens it."""
@@ -391,7 +392,8 @@ class SimulatedLab:
         return replace(found, standing=rig.boot("a"), peaks=peaks)
 
     def _now(self) -> datetime:
-        return self.began + timedelta(seconds=self.clock.now_s())
+        self.looks += 1  # no two moments are the same
+        return self.began + timedelta(seconds=self.clock.now_s(), microseconds=self.looks)
 
 
 @contextmanager

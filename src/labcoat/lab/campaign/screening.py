@@ -102,6 +102,7 @@ def _take_recorded(course: Course) -> bool:
     The journal is asked as well: another sitting may have found it, before it was cut short.
     """
     course.recall()
+    _recall_control(course)
     for (key, _), experiment in course.experiments.items():
         decision = course.decision_of(experiment)
         if decision.verdict is not None and experiment.record.id not in course.journaled:
@@ -284,6 +285,18 @@ def _control(course: Course) -> None:
     # As another sitting would read it, so that all looks of an experiment are adjusted alike.
     course.history = read_history(course.bench.journal, course.bench.study_id, course.facts)
     course.controls.append(control)
+
+
+def _recall_control(course: Course) -> None:
+    """Take up the control of this incumbent that an earlier sitting has ended."""
+    question = course.question(course.incumbent, course.incumbent, kind="aa")
+    if not course.is_known(question) or course.incumbent in {
+        each.question.baseline for each in course.controls
+    }:
+        return
+    control = course.begun(question)
+    if control.is_recorded:
+        course.controls.append(control)
 
 
 def tell_course(course: Course, doing: str) -> None:
