@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -17,6 +19,10 @@ from labcoat.cli.options import (
     print_document,
     study_option,
 )
+
+if TYPE_CHECKING:
+    from labcoat.model.study import Study
+    from labcoat.model.tune import TuneFinding
 
 BUDGET_S = 1200.0
 CLASSES = ("observability", "durability", "security", "semantic")
@@ -84,6 +90,7 @@ def command(  # noqa: PLR0913 one argument per flag
     """
     from labcoat.cli.finishing import finishing
     from labcoat.cli.live import LiveView
+    from labcoat.cli.report import write_whole
     from labcoat.host.local import LocalHost
     from labcoat.journal import Journal
     from labcoat.lab.campaign.asked import Tune
@@ -91,6 +98,8 @@ def command(  # noqa: PLR0913 one argument per flag
     from labcoat.lab.trial.question import Rhythm
     from labcoat.load import Generator
     from labcoat.model.knob import Safety
+    from labcoat.report.tune.ladder import PATCH, REPORT, ladder_text
+    from labcoat.report.whole import choose, report
 
     study = open_study(study_file)
     if slice_s is None:
@@ -120,12 +129,30 @@ def command(  # noqa: PLR0913 one argument per flag
                 generator=generator,
                 tell_event=view,
             )
+            page = report(journal, choose(journal, (journal.study(found.study_id),)), "html")
     except KeyboardInterrupt:
         click.echo("what was measured is kept: the same command goes on from there", err=True)
         raise
+    write_whole(study.root / REPORT, page)
     if as_json:
         print_document(asdict(found))
     else:
-        click.echo(found.sentence)
+        click.echo(ladder_text(found, report=_named(study, REPORT), patch=_named(study, PATCH)))
+        click.echo(_next_step(found), nl=False)
     if found.outcome == "interrupted":
         raise click.exceptions.Exit(ExitCode.INTERRUPTED)
+
+
+def _named(study: Study, name: str) -> str:
+    """A file of the study as it can be typed from here."""
+    path = study.root / name
+    return os.path.relpath(path) if path.is_relative_to(Path.cwd()) else str(path)
+
+
+def _next_step(found: TuneFinding) -> str:
+    """What to do now."""
+    if found.outcome == "improved":
+        return "\nlabcoat report --open shows why; labcoat apply changes your files, and back.\n"
+    if found.outcome == "interrupted":
+        return ""
+    return "\nlabcoat report --open shows what was measured; your files are as they were.\n"

@@ -7,7 +7,17 @@ from collections.abc import Iterator, Sequence
 from labcoat.model.domain import spelled
 from labcoat.model.finding import Compared, ExperimentFinding, LayerCompared, TryFinding
 from labcoat.model.metric import METRICS
-from labcoat.report.format import clock, effect, evidence, percent, rate, seconds, size, table
+from labcoat.report.format import (
+    clock,
+    counted,
+    effect,
+    evidence,
+    percent,
+    rate,
+    seconds,
+    size,
+    table,
+)
 
 MARKS = {
     "improved": "✓",
@@ -69,7 +79,7 @@ def _race(experiments: Sequence[ExperimentFinding]) -> Iterator[str]:
             f"{MARKS[each.verdict]} {VERDICTS[each.verdict]}",
             change_text(each),
             _change(_objective(each)),
-            _count(each.blocks, "block"),
+            counted(each.blocks, "block"),
         )
         for each in experiments
     ]
@@ -90,7 +100,7 @@ def _verdict(found: ExperimentFinding) -> Iterator[str]:
     if not found.blocks and not voids:
         return
     yield (
-        f"  {_count(found.blocks, 'block')}, {_count(found.epochs, 'restart')} of each arm,"
+        f"  {counted(found.blocks, 'block')}, {counted(found.epochs, 'restart')} of each arm,"
         f" {voids} void, {clock(found.measured_s)} min;"
         f" margin {percent(found.margin_ratio)}"
         + ("" if found.noise_ratio is None else f", noise {percent(found.noise_ratio)}")
@@ -129,12 +139,8 @@ def _points(found: ExperimentFinding) -> str:
     side = "of the second arm " if found.knob is None else ""
     return (
         f"{_TITLES[found.objective]} {side}was higher in {found.points_up} of"
-        f" {_count(found.points, 'restart')}"
+        f" {counted(found.points, 'restart')}"
     )
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _value(unit: str, value: float) -> str:
@@ -216,7 +222,7 @@ def _guardrails(found: ExperimentFinding) -> Iterator[str]:
 def _trust(found: ExperimentFinding) -> Iterator[str]:
     if not found.blocks:
         return
-    told = [f"{_count(found.answers_compared, 'answer')} of each arm compared"]
+    told = [f"{counted(found.answers_compared, 'answer')} of each arm compared"]
     if found.evidence is not None:  # where answers differ, no evidence decides
         told[0] += ", none differs"
     if found.steal_ratio is not None:

@@ -57,6 +57,11 @@ def percent(ratio: float, *, signed: bool = False) -> str:
     return f"{value:{sign}.0f} %" if abs(value) >= 9.95 else f"{value:{sign}.1f} %"
 
 
+def counted(number: int, noun: str) -> str:
+    """``1 block``, ``7 blocks``."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def effect(point: float | None, low: float | None, high: float | None) -> str:
     """A change with its interval: ``+6.2 % [-0.8 %, +13 %]``.
 

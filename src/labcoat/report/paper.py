@@ -94,6 +94,9 @@ class Trials:
     titles: Mapping[str, str]
 
 
+MANY = 30
+"""More rows of a table than so many are folded away, where a form can fold."""
+
 Part = Prose | Table | Terms | Code | Drawing | Trials
 
 

@@ -13,6 +13,7 @@ from labcoat.model.experiment import Usage
 from labcoat.model.host import Facts
 from labcoat.model.journal import BlockRecord, ExperimentRecord, TrialRecord
 from labcoat.model.load import Measurement, OpenLoop, Outcome
+from labcoat.report.format import counted
 
 NS = 1_000_000_000
 FULL_BLOCKS = 3000
@@ -64,6 +65,17 @@ class ExperimentTrials:
     def trials(self) -> int:
         """How many trials are told."""
         return sum(len(block.trials) for block in self.blocks)
+
+    @property
+    def paired(self) -> int:
+        """How many blocks there are, void ones too."""
+        return sum(bool(block.id) for block in self.blocks) + self.untold
+
+    @property
+    def size(self) -> str:
+        """``6 blocks, 24 trials``; trials alone where they are not paired."""
+        trials = counted(self.trials, "trial")
+        return f"{counted(self.paired, 'block')}, {trials}" if self.paired else trials
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

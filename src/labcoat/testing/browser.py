@@ -46,6 +46,7 @@ class Browser:
         self._ids = itertools.count(1)
         self._buffer = b""
         self._events: list[dict[str, Any]] = []
+        self._open: list[str] = []
 
     def __enter__(self) -> Self:
         program = next(filter(None, map(shutil.which, NAMES)), None)
@@ -113,9 +114,16 @@ class Browser:
         """A page on a local file; see ``Page.shape``."""
         target = self.ask("Target.createTarget", url="about:blank")["targetId"]
         answer = self.ask("Target.attachToTarget", targetId=target, flatten=True)
+        self._open.append(target)
         page = Page(self, answer["sessionId"])
         page.open(file, **shape)
         return page
+
+    def close_pages(self) -> None:
+        """Close every page that was opened, and forget what they told."""
+        while self._open:
+            self.ask("Target.closeTarget", targetId=self._open.pop())
+        self._events.clear()
 
     def events(self, session: str) -> list[dict[str, Any]]:
         """What a page has told so far, oldest first."""

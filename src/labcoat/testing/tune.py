@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -57,17 +58,11 @@ WAVE = (-1.0, 0.6, -0.2, 0.9, -0.7, 0.4)
 DIFF = """\
 --- a/deploy/uwsgi.ini
 +++ b/deploy/uwsgi.ini
-@@ -1,7 +1,8 @@
- [uwsgi]
- socket = /run/shop/uwsgi.sock
- module = shop:app
--# one worker: the machine had one core then
--processes = 1
-+# two workers: measured by labcoat
+@@ -5 +5 @@
+-processes = 1  …
 +processes = 2
- master = true
+@@ -6,0 +7 @@
 +disable-logging = true
- harakiri = 30
 """
 
 
@@ -150,7 +145,7 @@ def measured(  # noqa: PLR0913 - one argument for each thing that may differ
     spread: float = 0.02,
     before: Level | None = None,
     said: bool = True,
-    kind: str = "tune",
+    kind: str = "try",
     voids: int = 0,
     **asked: Any,
 ) -> ExperimentFinding:
@@ -186,6 +181,7 @@ def of_change(
     )  # fmt: skip
 
 
+@cache
 def baseline(
     *, per_s: float = 347.0, users: Sequence[int] = (1, 2, 4, 8, 16, 32), server_s: float = 6.4
 ) -> Baseline:
@@ -263,12 +259,13 @@ def quantiles(median_s: float, *, slow: float = 1.0, count: int = 4000) -> Quant
     return Quantiles(count=count, q=tuple(float(each) for each in q), seconds=seconds)
 
 
+@cache
 def confirmation(*, confirmed: bool = True, broken: bool = False) -> Confirmation:
     """Twenty epochs of what is handed over."""
     levels: dict[str, Level] = {"uwsgi.processes": 2, "uwsgi.disable-logging": True}
     gain = 0.79 if confirmed else 0.011
     verdict = Verdict.IMPROVED if confirmed else Verdict.INCONCLUSIVE
-    of = measured("x-confirm", levels, verdict, gain, blocks=20, kind="confirm", voids=2)
+    of = measured("x-confirm", levels, verdict, gain, blocks=20, kind="confirmation", voids=2)
     late = (1.3, 1.36) if broken else (0.71, 0.73)
     answer, reason = (BROKEN, "worse by 33 %, 10 % allowed") if broken else (HELD, "")
     guard = latency_guard(ratios=late * 4, answer=answer, reason=reason)
@@ -300,6 +297,7 @@ def confirmation(*, confirmed: bool = True, broken: bool = False) -> Confirmatio
     )
 
 
+@cache
 def steps() -> tuple[Step, ...]:
     """Two that last, and one between them that was taken out again."""
     return (
@@ -332,6 +330,7 @@ def steps() -> tuple[Step, ...]:
     )
 
 
+@cache
 def considered() -> tuple[Considered, ...]:
     """One of each outcome, the largest bound first."""
     rows = (
@@ -389,6 +388,7 @@ def considered() -> tuple[Considered, ...]:
     return tuple(told)
 
 
+@cache
 def found() -> TuneFinding:
     """The ordinary campaign."""
     controls = tuple(
@@ -421,7 +421,7 @@ def found() -> TuneFinding:
         handover=Handover(
             assignment=(("uwsgi.disable-logging", True), ("uwsgi.processes", 2)),
             diff=DIFF,
-            files=(FileChange(path="deploy/uwsgi.ini", lines=5),),
+            files=(FileChange(path="deploy/uwsgi.ini", lines=3),),
             by_hand=("MALLOC_ARENA_MAX=2 in the environment of uwsgi, where its unit is",),
         ),
         command="labcoat tune --budget 20m --allow observability",
@@ -515,6 +515,7 @@ def one_block() -> TuneFinding:
     )
 
 
+@cache
 def many(*, experiments: int = 500) -> TuneFinding:
     """So many experiments that each must be short."""
     verdicts = (Verdict.NOT_BETTER, Verdict.INCONCLUSIVE, Verdict.EQUIVALENT)
@@ -546,6 +547,7 @@ def many(*, experiments: int = 500) -> TuneFinding:
     return replace(found(), considered=tuple(rows))
 
 
+@cache
 def all_invalid() -> TuneFinding:
     """Nothing could be measured, not even once."""
     invalid = [

@@ -14,12 +14,20 @@ import pytest
 
 from labcoat.cli.door import answer
 from labcoat.errors import PreflightError
+from labcoat.journal import Journal
 from labcoat.lab.campaign.asked import Tune
 from labcoat.model.knob import Safety
 from labcoat.model.metric import LATENCY_P99, THROUGHPUT
 from labcoat.model.study import Study
 from labcoat.model.tune import SCHEMA, TuneFinding
-from labcoat.testing.tune import found, guardrail, interrupted, nothing, unconfirmed
+from labcoat.testing.tune import (
+    found,
+    guardrail,
+    interrupted,
+    nothing,
+    record_campaign,
+    unconfirmed,
+)
 
 Capture = pytest.CaptureFixture[str]
 STUDY = """\
@@ -44,12 +52,12 @@ class Lab:
         self.ends: BaseException | None = None
         self.during: Callable[[Tune], None] = lambda _: None
 
-    def tune(self, study: Study, asked: Tune, **_: Any) -> TuneFinding:
+    def tune(self, study: Study, asked: Tune, *, journal: Journal, **_: Any) -> TuneFinding:
         self.asked.append((study, asked))
         self.during(asked)
         if self.ends is not None:
             raise self.ends
-        return self.finds()
+        return record_campaign(journal, self.finds(), study=study, blocks=0)
 
 
 @pytest.fixture

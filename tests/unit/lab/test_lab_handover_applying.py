@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -37,8 +37,10 @@ from labcoat.lab.handover.patch import hand_over
 from labcoat.lab.handover.tuned import Tuned
 from labcoat.lab.handover.writing import Replacement
 from labcoat.model.study import ComponentSpec, Study
+from labcoat.model.tune import TuneFinding
 from labcoat.model.variant import ORIGIN, Level, Variant
 from labcoat.testing.stack import tiny_study
+from labcoat.testing.tune import found, guardrail, interrupted, nothing, unconfirmed
 
 UWSGI = "[uwsgi]\r\n; ours\r\nprocesses = 1\r\nenv = SECRET=hunter2"
 POSTGRES = "max_connections = 100\t# ours\n"
@@ -88,19 +90,19 @@ def test_apply_and_back(study: Study, journal: Journal) -> None:
     root, before = study.root, contents(study.root)
     tuned = tuned_of(study, journal, LEVELS)
     assert tuned.variant == Variant.of(LEVELS)
-    found = apply(study, journal, tuned, dry=True)
-    assert ([file.path for file in found.files], found.state) == (
+    done = apply(study, journal, tuned, dry=True)
+    assert ([file.path for file in done.files], done.state) == (
         ["uwsgi.ini", "postgresql.conf"],
         None,
     )
     assert contents(root) == before
-    found = apply(study, journal, tuned)
-    assert found.state is not None
-    assert (found.state.number, found.is_new, found.state.variant) == (1, True, tuned.variant)
+    done = apply(study, journal, tuned)
+    assert done.state is not None
+    assert (done.state.number, done.is_new, done.state.variant) == (1, True, tuned.variant)
     applied = contents(root)
     assert applied == [before[0].replace(b"= 1", b"= 4"), before[1].replace(b"100", b"50")]
     again = apply(study, journal, tuned)
-    assert (again.state, again.is_new, again.files) == (found.state, False, ())
+    assert (again.state, again.is_new, again.files) == (done.state, False, ())
     assert roll_back(root, journal).files == ("uwsgi.ini", "postgresql.conf")
     assert contents(root) == before
     assert (roll_back(root, journal).files, contents(root)) == ((), before)
@@ -175,8 +177,8 @@ def test_levels_that_are_there_already_need_no_digest(study: Study, journal: Jou
     _, replacements = proposed(study, journal, tuned)
     for each in replacements:
         each.path.write_bytes(each.after)
-    found = apply(study, journal, tuned)
-    assert (found.state, found.files) == (None, ())
+    done = apply(study, journal, tuned)
+    assert (done.state, done.files) == (None, ())
 
 
 def test_a_file_that_was_edited_since_is_not_rolled_back(study: Study, journal: Journal) -> None:
@@ -421,11 +423,24 @@ def test_the_latest_finished_campaign_is_read(study: Study, journal: Journal) ->
         read_tuned(journal, study)
     assert "labcoat tune" in (caught.value.way_out or "")
     tuned_of(study, journal, {"uwsgi.threads": 2})
-    found = tuned_of(study, journal, LEVELS, outcome="interrupted")
-    assert found.variant == Variant.of({"uwsgi.threads": 2})
+    done = tuned_of(study, journal, LEVELS, outcome="interrupted")
+    assert done.variant == Variant.of({"uwsgi.threads": 2})
     other = tiny_study(study.root, study.components[:1])
     with pytest.raises(JournalError):
         read_tuned(journal, other)
+
+
+@pytest.mark.parametrize("finding", [found, nothing, unconfirmed, guardrail])
+def test_the_findings_of_campaigns_are_read(
+    study: Study, journal: Journal, finding: Callable[[], TuneFinding]
+) -> None:
+    record = journal.begin_study(study)
+    journal.record_finding(record.id, "tune", asdict(finding()))
+    journal.record_finding(record.id, "tune", asdict(interrupted()))
+    tuned = read_tuned(journal, study)
+    assert tuned.variant.assignment == finding().handover.assignment
+    assert (tuned.sentence, tuned.outcome) == (finding().sentence, finding().outcome)
+    assert tuned.by_hand == finding().handover.by_hand
 
 
 class Handed(RuleBasedStateMachine):
@@ -455,10 +470,10 @@ class Handed(RuleBasedStateMachine):
         levels["postgres.max_connections"] = connections
         if threads:
             levels["uwsgi.threads"] = 2
-        found = apply(self.study, self.journal, tuned_of(self.study, self.journal, levels))
-        if found.is_new:
-            assert found.state is not None
-            self.holds = found.state.number
+        done = apply(self.study, self.journal, tuned_of(self.study, self.journal, levels))
+        if done.is_new:
+            assert done.state is not None
+            self.holds = done.state.number
             self.known[self.holds] = contents(self.root)
 
     @precondition(lambda self: len(self.known) > 1)
@@ -499,5 +514,5 @@ def test_nothing_of_the_users_is_ever_lost() -> None:
 def test_the_origin_hands_nothing_over(study: Study, journal: Journal) -> None:
     tuned = tuned_of(study, journal, {})
     assert tuned.variant == ORIGIN
-    found = apply(study, journal, tuned)
-    assert (found.state, found.is_new, found.files, found.patch) == (None, False, (), "")
+    done = apply(study, journal, tuned)
+    assert (done.state, done.is_new, done.files, done.patch) == (None, False, (), "")

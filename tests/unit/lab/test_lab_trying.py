@@ -14,11 +14,11 @@ from labcoat.journal import Journal
 from labcoat.knobs import find
 from labcoat.lab.experiment.guard import guard_memory
 from labcoat.lab.experiment.levels import present
+from labcoat.lab.experiment.online import discoveries
 from labcoat.lab.experiment.trying import (
     Treatment,
     Try,
     _guards,
-    _is_online,
     _level,
     _question,
     _refuse_doubles,
@@ -293,15 +293,15 @@ def test_a_verdict_holds_online_by_what_was_asked_before_it(tmp_path: Path) -> N
             held = experiment(asked=asked)
             held.record = record
             experiments.append(held)
-            assert not _is_online(journal, study.id, held)
+            assert held.record.id not in discoveries(journal, study.id)
             decision = Decision(verdict=Verdict.IMPROVED, reason="", n=6, evidence=evidence(better))
             journal.record_verdict(record.id, "throughput", decision, None)
-        assert not _is_online(journal, study.id, experiments[0])
+        assert experiments[0].record.id not in discoveries(journal, study.id)
         # 4.3 would do for a first question: log 32.9 + log 2 is 4.19. As a second it needs more.
-        assert not _is_online(journal, study.id, experiments[1])
+        assert experiments[1].record.id not in discoveries(journal, study.id)
         stronger = Decision(verdict=Verdict.IMPROVED, reason="", n=9, evidence=evidence(4.3))
         journal.record_verdict(experiments[0].record.id, "throughput", stronger, None)
-        assert _is_online(journal, study.id, experiments[0])
+        assert experiments[0].record.id in discoveries(journal, study.id)
         stronger = replace(stronger, evidence=evidence(4.9))
         journal.record_verdict(experiments[1].record.id, "throughput", stronger, None)
-        assert _is_online(journal, study.id, experiments[1])
+        assert experiments[1].record.id in discoveries(journal, study.id)

@@ -1,4 +1,4 @@
-"""From the course of a campaign to its document. Pure."""
+"""From the course of a campaign to its document. Measures nothing."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from labcoat.lab.campaign.screening import STOPPED
 from labcoat.lab.campaign.worth import would_take_s
 from labcoat.lab.experiment.experiment import Experiment
 from labcoat.lab.experiment.guard import BROKEN, GuardAnswer
+from labcoat.lab.experiment.online import discoveries
 from labcoat.lab.experiment.told import Context, guardrail, tell
 from labcoat.model.baseline import Baseline
 from labcoat.model.domain import spelled
@@ -114,11 +115,12 @@ def _told(
             reason=f"left after {blocks} block{'' if blocks == 1 else 's'}",
         )
     knob = next((each.knob for each in course.candidates if change and each.change == change), None)
+    journal = course.bench.journal
     context = Context(
         origin_level=None if change is None else change.before,
         origin_is_said=change is not None and change.before_is_said,
         headroom_per_s=course.headroom_per_s,
-        online=False,
+        online=experiment.record.id in discoveries(journal, course.bench.study_id),
         knob=knob,
     )
     return tell(experiment, decision, guards, context)

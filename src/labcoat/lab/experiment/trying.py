@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -23,6 +22,7 @@ from labcoat.lab.experiment.guard import (
 )
 from labcoat.lab.experiment.history import read_history, same_studies
 from labcoat.lab.experiment.levels import asked_level, present
+from labcoat.lab.experiment.online import discoveries
 from labcoat.lab.experiment.race import race
 from labcoat.lab.experiment.told import Context, guarded, tell
 from labcoat.lab.trial.arms import ask_each, boot, warm_up
@@ -42,7 +42,6 @@ from labcoat.model.stats import Decision, Verdict
 from labcoat.model.study import Study
 from labcoat.model.variant import ORIGIN, Level
 from labcoat.stack.rig import Rig
-from labcoat.stats.online import e_lond
 
 SATURATION = "saturation"
 SATURATED = Window(warmup_s=0.5, measure_s=4.0)
@@ -143,7 +142,7 @@ def try_levels(
                 origin_level=level,
                 origin_is_said=is_said,
                 headroom_per_s=headroom_per_s,
-                online=_is_online(journal, record.id, experiment),
+                online=experiment.record.id in discoveries(journal, record.id),
                 knob=treatment.knob,
             )
             findings.append(tell(experiment, final, guards, context))
@@ -267,20 +266,3 @@ def _guards(
     if not is_latency:
         guards.insert(0, guard_latency(bench, rig, experiment, budget_s=max(budget_s, 1.0)))
     return guards
-
-
-def _is_online(journal: Journal, study_id: str, experiment: Experiment) -> bool:
-    """Whether a verdict holds among all experiments of the study so far (e-LOND)."""
-    ids, logs = [], []
-    asked = [
-        record for each in same_studies(journal, study_id) for record in journal.experiments(each)
-    ]
-    for record in asked:
-        verdicts = journal.verdicts(record.id) if record.kind == "try" else ()
-        evidence = verdicts[-1].decision.evidence if verdicts else None
-        if evidence is not None:
-            ids.append(record.id)
-            # Half a stake on either side: the e-value against "no effect" at all.
-            logs.append(max(evidence.better, evidence.worse) - math.log(2))
-    found = dict(zip(ids, e_lond(logs), strict=True))
-    return found.get(experiment.record.id, False)

@@ -15,7 +15,7 @@ from markupsafe import Markup, escape
 from plotly.offline import get_plotlyjs
 
 from labcoat.report.format import moment, percent, rate, seconds
-from labcoat.report.paper import Cell, Drawing, Paper, Part
+from labcoat.report.paper import MANY, Cell, Drawing, Paper, Part
 
 FOLDER = Path(__file__).parent / "page"
 """The template, the style and the script of the page."""
@@ -29,15 +29,17 @@ def as_html(paper: Paper) -> str:
         for part in section.parts
         if isinstance(part, Drawing) and part.figure is not None
     }
-    return _environment().get_template("page.html").render(
+    page = _environment().get_template("page.html").render(
         paper=paper,
         style=_inlined("page.css"),
         script=_inlined("page.js"),
         plotly=Markup(get_plotlyjs()) if drawings else "",  # noqa: S704 - from the package, not from a user
         figures={name: _json(figure) for name, figure in drawings.items()},
         link=lambda cell: _linked(paper, cell),
+        many=MANY,
         number=count(1).__next__,
     )  # fmt: skip
+    return page.lstrip()
 
 
 @cache

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from labcoat.report.format import moment
 from labcoat.report.forms.text import ends
 from labcoat.report.paper import (
+    MANY,
     Cell,
     Code,
     Drawing,
@@ -19,6 +20,14 @@ from labcoat.report.paper import (
     Terms,
     Trials,
 )
+
+MEANT = re.compile(
+    r"([\\`*|~<>&])"  # anywhere
+    r"|(^[#+-](?=\s|#))"  # where a line begins
+    r"|(\](?=[(\[]))"  # where it would make a link
+    r"|((?<!\w)_|_(?!\w))"  # at the edge of a word
+)
+"""What would mean something to markdown."""
 
 
 def as_markdown(paper: Paper) -> str:
@@ -47,16 +56,23 @@ def _part(part: Part) -> Iterator[str]:
             yield from _table(part)
         case Terms():
             for term, told in part.rows:
-                yield f"- **{escaped(term.text)}**: {' '.join(escaped(each) for each in told)}"
+                yield from _term(escaped(term.text), [escaped(each) for each in told])
         case Code():
             if part.caption:
                 yield f"{escaped(part.caption)}:\n"
             yield from _code(part)
         case Drawing():
-            yield f"{escaped(part.title)}. {escaped(part.reading)}\n"
             yield from _table(part.table)
         case Trials():
             yield from _trials(part)
+
+
+def _term(term: str, told: list[str]) -> Iterator[str]:
+    if len(told) == 1:
+        yield f"- **{term}**: {told[0]}"
+        return
+    yield f"- **{term}**"
+    yield from (f"  - {each}" for each in told)
 
 
 def _prose(part: Prose) -> str:
@@ -76,14 +92,18 @@ def _code(part: Code) -> Iterator[str]:
 
 
 def _table(table: Table) -> Iterator[str]:
-    yield f"{escaped(table.caption)}:\n" if table.rows else escaped(table.caption)
-    if not table.rows:
-        yield f": {escaped(table.empty)}"
+    caption, rows = escaped(table.caption), len(table.rows)
+    if not rows:
+        yield f"{caption}: {escaped(table.empty)}"
         return
+    is_long = rows > MANY
+    yield f"<details><summary>{caption}: {rows:,} rows</summary>\n" if is_long else f"{caption}:\n"
     yield _row([escaped(each) for each in table.head])
     yield _row(["---:" if letter == "r" else "---" for letter in table.align])
     for row in table.rows:
         yield _row([_cell(cell) for cell in row])
+    if is_long:
+        yield "\n</details>"
 
 
 def _cell(cell: Cell) -> str:
@@ -101,7 +121,7 @@ def _trials(part: Trials) -> Iterator[str]:
     yield _row(["experiment", "id", "blocks", "trials"])
     yield _row(["---", "---", "---:", "---"])
     for each in part.experiments:
-        blocks = f"{len(each.blocks) + each.untold:,}"
+        blocks = f"{each.paired:,}"
         yield _row([escaped(part.titles[each.id]), f"`{each.id}`", blocks, ends(each)])
 
 
@@ -115,12 +135,12 @@ def escaped(text: str, *, keep_code: bool = False) -> str:
     return "".join(
         piece
         if keep_code and piece.startswith("`") and piece.endswith("`") and len(piece) > 2
-        else re.sub(r"([\\`*_\[\]|~#<>&])", _escape, piece)
+        else MEANT.sub(_escape, piece)
         for piece in pieces
     )
 
 
 def _escape(found: re.Match[str]) -> str:
-    letter = found[1]
+    letter = found[0]
     entities = {"<": "&lt;", ">": "&gt;", "&": "&amp;"}
     return entities.get(letter, f"\\{letter}")

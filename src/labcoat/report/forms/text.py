@@ -46,7 +46,6 @@ def _part(part: Part) -> Iterator[str]:
                 yield part.caption
             yield from (f"  {line}".rstrip() for line in part.text.splitlines())
         case Drawing():
-            yield from folded(part.title, indent=0)
             yield from table_lines(part.table)
         case Trials():
             yield from _trials(part)
@@ -92,12 +91,7 @@ def _trials(part: Trials) -> Iterator[str]:
         voids = sum(block.void is not None for block in each.blocks)
         void = f", {voids} void" if voids else ""
         yield from folded(f"{each.id}  {part.titles[each.id]}", indent=2)
-        yield f"    {_count(each)}{void}; trials {ends(each)}"
-
-
-def _count(each: ExperimentTrials) -> str:
-    blocks = len(each.blocks) + each.untold
-    return f"{blocks} block{'' if blocks == 1 else 's'}, {each.trials} trials"
+        yield f"    {each.size}{void}: {ends(each)}"
 
 
 def ends(each: ExperimentTrials) -> str:

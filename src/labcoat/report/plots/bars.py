@@ -29,7 +29,7 @@ def pair_figure(pairs: Sequence[Pair], *, title: str) -> tuple[Figure, int]:
         {"color": "var(--before)", "line": {"color": MUTED, "width": 1}},
         {"color": ACCENT, "line": {"color": ACCENT, "width": 1}},
     )
-    data = [
+    traces = [
         {
             "type": "bar",
             "orientation": "h",
@@ -56,4 +56,4 @@ def pair_figure(pairs: Sequence[Pair], *, title: str) -> tuple[Figure, int]:
             "", autorange="reversed", showgrid=False, tickfont={"size": 12}, type="category"
         ),
     )
-    return {"data": data, "layout": layout_}, height_px
+    return {"data": traces, "layout": layout_}, height_px

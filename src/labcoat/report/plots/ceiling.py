@@ -7,7 +7,7 @@ from labcoat.model.tune import TuneFinding
 from labcoat.report.format import percent, rate
 from labcoat.report.paper import Drawing, Table, cells
 from labcoat.report.plots.bars import Pair, pair_figure
-from labcoat.report.plots.drawn import Plot
+from labcoat.report.plots.drawn import Plot, unpaired
 
 REACHED, IDEAL = "reached", "the app alone"
 
@@ -25,7 +25,7 @@ def draw(found: TuneFinding) -> Drawing:
     return Drawing(
         name="ceiling",
         title="How far it is to the ceiling",
-        reading=_reading(found.before, found.after),
+        reading=_reading(found.before, found.after) + unpaired(found),
         alt=(
             "Bars of requests per second. "
             + " ".join(f"{pair.name}: {_both(pair)}." for pair in pairs)
@@ -72,7 +72,7 @@ def _table(found: TuneFinding, pairs: list[Pair]) -> Table:
     because[REACHED] = f"measured, closed loop, {last.saturation.users} users"
     because[IDEAL] = f"{last.waterfall.cores} cores, one call of the app after the other on each"
     return Table(
-        caption="Requests per second",
+        caption="How far it is to the ceiling, in requests per second",
         head=("", "before", "after", "because"),
         align="lrrp",
         rows=tuple(

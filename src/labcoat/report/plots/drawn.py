@@ -84,6 +84,16 @@ def axis(title: str, **changed: Any) -> Figure:
     }
 
 
+def unpaired(found: TuneFinding) -> str:
+    """What must be said where before and after were not measured side by side."""
+    if found.after is None:
+        return ""
+    return (
+        " Before and after were measured one after the other, while the machine may have changed:"
+        " compare their shapes. Their heights are compared in the confirmation, side by side."
+    )
+
+
 def known(values: Iterable[float | None]) -> list[float]:
     """The values that are numbers."""
     return [each for each in values if each is not None and math.isfinite(each)]

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from labcoat.model.tune import TuneFinding
+from labcoat.report.format import counted
 from labcoat.report.paper import Cell, Drawing, Table, cells
 from labcoat.report.plots.drawn import Plot
 from labcoat.report.plots.whiskers import Whisker, whisker_figure
-from labcoat.report.tune.words import EffectRow, count, effect_rows, marked, metric_of
+from labcoat.report.tune.words import EffectRow, effect_rows, marked, metric_of
 
 MOST = 60
 """Rows that are drawn; the table has all of them."""
@@ -65,14 +66,14 @@ def _alt(rows: Sequence[EffectRow], title: str) -> str:
     told = ", ".join(f"{number} {marked(verdict)[2:]}" for verdict, number in seen.items())
     first = rows[0]
     return (
-        f"Forest plot of the effects on {title} of {count(len(rows), 'experiment')}: {told}."
+        f"Forest plot of the effects on {title} of {counted(len(rows), 'experiment')}: {told}."
         f" First row, {first.label}: {first.text}."
     )
 
 
 def _table(rows: Sequence[EffectRow], title: str) -> Table:
     return Table(
-        caption=f"Effects on {title}, with 95 % intervals",
+        caption=f"Every effect on {title}, with 95 % intervals that are valid at every look",
         head=("verdict", "change", "asked as", "effect", "blocks", "among all questions"),
         align="lllrrl",
         rows=tuple(

@@ -6,14 +6,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from labcoat.model.tune import Confirmation, TuneFinding
-from labcoat.report.format import effect, percent
+from labcoat.report.format import counted, effect, percent
 from labcoat.report.paper import Cell, Drawing, Table, cells
 from labcoat.report.plots.drawn import Plot
 from labcoat.report.plots.whiskers import Whisker, whisker_figure
 from labcoat.report.tune.words import (
     change_of,
     confirmed_verdict,
-    count,
     gain_of,
     metric_of,
     of_metric,
@@ -77,7 +76,7 @@ def draw(found: TuneFinding) -> Drawing:
         )
     return Drawing(
         name="ladder",
-        title=f"From the origin to what is handed over: {title}",
+        title=f"From the origin, one accepted change after the other: {title}",
         reading=(
             "Each bar begins where the change before it ended. The line is the 95 % interval of"
             " that step alone; an open mark was taken out again. Estimates at stopping overstate:"
@@ -127,7 +126,7 @@ def _alt(steps: Sequence[Rung], of: Confirmation | None, title: str) -> str:
     if of is not None:
         measured = effect(of.confirmed_ratio, of.low_ratio, of.high_ratio)
         end = f" Claimed {percent(of.claimed_ratio, signed=True)}, confirmation {measured}."
-    return f"Ladder of {count(len(steps), 'accepted change')} of {title}: {told}.{end}"
+    return f"Ladder of {counted(len(steps), 'accepted change')} of {title}: {told}.{end}"
 
 
 def _table(steps: Sequence[Rung], of: Confirmation | None) -> Table:
@@ -152,11 +151,11 @@ def _table(steps: Sequence[Rung], of: Confirmation | None) -> Table:
                 Cell(measured, of=of.experiment.experiment_id),
                 "–" if of.confirmed_ratio is None else percent(of.confirmed_ratio, signed=True),
                 f"{of.experiment.blocks:,}",
-                f"{count(of.epochs, 'restart')} of both arms, {of.planned_epochs} planned",
+                f"{counted(of.epochs, 'restart')} of both arms, {of.planned_epochs} planned",
             ),
         ]  # fmt: skip
     return Table(
-        caption="Each accepted change, in the order of acceptance",
+        caption="From the origin, one accepted change after the other",
         head=("change", "effect at stopping", "over the origin", "blocks", ""),
         align="lrrrp",
         rows=tuple(rows),

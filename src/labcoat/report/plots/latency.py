@@ -49,12 +49,12 @@ def _points(of: Quantiles | None) -> tuple[list[float], list[float]]:
 
 def _figure(sides: tuple[Quantiles | None, Quantiles | None]) -> Figure:
     looks = (("var(--muted)", "dash", "circle-open"), (ACCENT, "solid", "circle"))
-    data = []
+    traces = []
     for side, name, (color, dash, symbol) in zip(sides, (BEFORE, AFTER), looks, strict=True):
         x, y = _points(side)
         if side is None or not x:
             continue
-        data.append(
+        traces.append(
             {
                 "type": "scatter",
                 "mode": "lines+markers" if len(x) <= 40 else "lines",
@@ -72,7 +72,7 @@ def _figure(sides: tuple[Quantiles | None, Quantiles | None]) -> Figure:
         )  # fmt: skip
     ticks = (0.5, 0.9, 0.99, 0.999, 0.9999)
     return {
-        "data": data,
+        "data": traces,
         "layout": layout(
             height_px=380,
             margin={"l": 8, "r": 16, "t": 40, "b": 56, "pad": 4},

@@ -8,7 +8,17 @@ from labcoat.model.baseline import Baseline, Law
 from labcoat.model.tune import TuneFinding
 from labcoat.report.format import percent, rate, seconds
 from labcoat.report.paper import Drawing, Table, cells
-from labcoat.report.plots.drawn import ACCENT, AFTER, BEFORE, Figure, Plot, axis, known, layout
+from labcoat.report.plots.drawn import (
+    ACCENT,
+    AFTER,
+    BEFORE,
+    Figure,
+    Plot,
+    axis,
+    known,
+    layout,
+    unpaired,
+)
 
 LOOKS = (("var(--muted)", "dash", "circle-open"), (ACCENT, "solid", "circle"))
 
@@ -23,7 +33,7 @@ def draw(found: TuneFinding) -> Drawing:
         reading=(
             "Points are measured, closed loop, with 95 % intervals; lines are the Universal"
             " Scalability Law fitted to them. At the knee 95 % of the law's maximum is reached:"
-            " more users only wait longer."
+            f" more users only wait longer.{unpaired(found)}"
         ),
         alt=_alt(swept),
         figure=_figure(swept) if swept else None,
@@ -39,14 +49,14 @@ def law_per_s(law: Law, users: float) -> float:
 
 
 def _figure(swept: list[tuple[str, Baseline]]) -> Figure:
-    data: list[Figure] = []
+    traces: list[Figure] = []
     knees: list[Figure] = []
     for name, side in swept:
         color, dash, symbol = LOOKS[name == AFTER]
         points = side.sweep
         users = [point.users for point in points]
         ends = [point.throughput_per_s for point in points]
-        data.append(
+        traces.append(
             {
                 "type": "scatter",
                 "mode": "markers",
@@ -56,8 +66,8 @@ def _figure(swept: list[tuple[str, Baseline]]) -> Figure:
                 "error_y": {
                     "type": "data",
                     "symmetric": False,
-                    "array": [0 if end.high is None else end.high - end.value for end in ends],
-                    "arrayminus": [0 if end.low is None else end.value - end.low for end in ends],
+                    "array": [_apart(end.value, end.high) for end in ends],
+                    "arrayminus": [_apart(end.value, end.low) for end in ends],
                     "color": color,
                     "thickness": 1.5,
                     "width": 4,
@@ -72,7 +82,7 @@ def _figure(swept: list[tuple[str, Baseline]]) -> Figure:
             }
         )  # fmt: skip
         steps = _steps(min(users), max(users))
-        data.append(
+        traces.append(
             {
                 "type": "scatter",
                 "mode": "lines",
@@ -84,8 +94,14 @@ def _figure(swept: list[tuple[str, Baseline]]) -> Figure:
                 "hoverinfo": "skip",
             }
         )
-        knees.append(_knee(name, side.law, color))
-    return {"data": data, "layout": _layout(swept, knees)}
+        if min(users) <= side.law.knee_users <= max(users):
+            knees.append(_knee(name, side.law, color))
+    return {"data": traces, "layout": _layout(swept, knees)}
+
+
+def _apart(value: float, end: float | None) -> float | None:
+    """How far an end is from its value; None where it is not bounded."""
+    return None if end is None else abs(end - value)
 
 
 def _steps(low: int, high: int, *, of: int = 80) -> list[float]:
@@ -157,7 +173,7 @@ def _table(before: Baseline, after: Baseline | None) -> Table:
                 else [
                     rate(point.throughput_per_s.value),
                     _interval(point.throughput_per_s.low, point.throughput_per_s.high),
-                    seconds(point.latency_p99_s) if point.throughput_per_s.value else "–",
+                    seconds(point.latency_p99_s) if point.latency_p99_s else "–",
                 ]
             )
         rows.append(cells(*row))

@@ -7,7 +7,7 @@ from labcoat.model.tune import TuneFinding
 from labcoat.report.format import percent, seconds
 from labcoat.report.paper import Drawing, Table, cells
 from labcoat.report.plots.bars import Pair, pair_figure
-from labcoat.report.plots.drawn import Plot
+from labcoat.report.plots.drawn import Plot, unpaired
 
 CLOSES = 0.03
 """A waterfall that closes worse than this is told as one."""
@@ -34,7 +34,7 @@ def draw(found: TuneFinding) -> Drawing:
     return Drawing(
         name="waterfall",
         title="Where the time of one request goes",
-        reading=_reading(before, after),
+        reading=_reading(before, after) + unpaired(found),
         alt=_alt(pairs, before, after),
         figure=figure,
         height_px=height_px,
@@ -116,7 +116,7 @@ def _table(before: Waterfall, after: Waterfall | None, pairs: list[Pair]) -> Tab
         end = ("–", "–") if after is None else (seconds(total_s(after)), _closing(after))
         rows.append(cells("all parts", seconds(total_s(before)), _closing(before), *end))
     return Table(
-        caption="Core time per request, and its share",
+        caption="Where the time of one request goes: core time, and its share",
         head=("part", "before", "share", "after", "share"),
         align="lrrrr",
         rows=tuple(rows),

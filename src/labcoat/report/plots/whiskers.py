@@ -39,8 +39,8 @@ def whisker_figure(
     """The figure and its height in pixels; ``margin``: the band within which nothing matters."""
     low, high = _range(rows)
     height_px = 96 + ROW_PX * len(rows)
-    data = [trace for row in range(len(rows)) for trace in _lines(rows[row], row, low, high)]
-    data += _points(rows)
+    traces = [trace for row in range(len(rows)) for trace in _lines(rows[row], row, low, high)]
+    traces += _points(rows)
     layout_ = layout(
         height_px=height_px,
         hovermode="closest",
@@ -54,7 +54,7 @@ def whisker_figure(
         shapes=_shapes(margin),
         annotations=[each for row in range(len(rows)) for each in _labels(rows[row], row)],
     )
-    return {"data": data, "layout": layout_}, height_px
+    return {"data": traces, "layout": layout_}, height_px
 
 
 def _range(rows: Sequence[Whisker]) -> tuple[float, float]:
@@ -154,7 +154,7 @@ def _points(rows: Sequence[Whisker]) -> list[Figure]:
                     "color": style.color,
                     "line": {"width": 2, "color": style.color},
                 },
-                "text": [f"{row.label}<br>{row.value}" for _, row in chosen],
+                "text": [f"{escaped(row.label)}<br>{escaped(row.value)}" for _, row in chosen],
                 "hovertemplate": "%{text}<extra></extra>",
             }
         )  # fmt: skip

@@ -10,7 +10,7 @@ from labcoat.report.tune import machine, rest, summary, trust
 
 OUTCOMES = {
     "improved": ("✓ CONFIRMED", "improved"),
-    "nothing to change": ("= NOTHING TO CHANGE", "not_better"),
+    "nothing to change": ("– NOTHING TO CHANGE", "not_better"),
     "not confirmed": ("~ NOT CONFIRMED", "inconclusive"),
     "interrupted": ("! INTERRUPTED", "invalid"),
     "guardrail": ("✗ A GUARDRAIL BROKE", "regressed"),
@@ -36,7 +36,7 @@ def tune_paper(found: TuneFinding, background: Background) -> Paper:
             _drawn("concurrency", "Throughput against concurrency", found),
             rest.rest(found),
             rest.guardrails(found),
-            trust.trust(found),
+            trust.trust(found, background),
             machine.machine(found, background),
             machine.reproduce(found, background),
             machine.trials(found, background),

@@ -7,14 +7,13 @@ from textwrap import wrap
 
 from labcoat.model.tune import TuneFinding
 from labcoat.report.experiment import MARKS
-from labcoat.report.format import clock, effect, percent, table
+from labcoat.report.format import clock, counted, effect, percent, table
 from labcoat.report.plots.ladder import rungs
 from labcoat.report.tune.trust import false_verdicts
 from labcoat.report.tune.words import (
     change_of,
     confirmed_verdict,
     considered_as,
-    count,
     of_metric,
 )
 
@@ -55,7 +54,7 @@ def _rows(found: TuneFinding) -> Iterator[tuple[str, ...]]:
         yield _row(
             f"{mark} {rung.label}",
             effect(rung.own, rung.low, rung.high),
-            count(rung.blocks, "block"),
+            counted(rung.blocks, "block"),
             clock(step.experiment.measured_s),
             end,
         )
@@ -71,7 +70,7 @@ def _rows(found: TuneFinding) -> Iterator[tuple[str, ...]]:
         yield _row(
             f"{mark} {change_of(considered.change)}",
             told,
-            count(sum(each.blocks for each in considered.experiments), "block"),
+            counted(sum(each.blocks for each in considered.experiments), "block"),
             clock(sum(each.measured_s for each in considered.experiments)),
             WORDS.get(considered.outcome, considered.outcome),
         )
@@ -81,7 +80,7 @@ def _rows(found: TuneFinding) -> Iterator[tuple[str, ...]]:
         yield _row(
             f"{MARKS[confirmed_verdict(of)]} {'confirmed' if of.is_confirmed else 'not confirmed'}",
             effect(of.confirmed_ratio, of.low_ratio, of.high_ratio),
-            count(of.experiment.blocks, "block"),
+            counted(of.experiment.blocks, "block"),
             clock(of.experiment.measured_s),
             "on fresh processes",
         )
@@ -94,13 +93,19 @@ def _row(*texts: str) -> tuple[str, ...]:
 def _rest(found: TuneFinding) -> Iterator[str]:
     """How many were not measured, what is open, and the false verdicts of the controls."""
     skipped = len(considered_as(found, "skipped"))
-    undecided = considered_as(found, "undecided", "inconclusive")
-    if skipped:
-        yield f"  {count(skipped, 'level')} not measured; the report says why of each"
-    if undecided:
-        takes = sum(each.would_take_s or 0.0 for each in undecided)
-        more = f"; {clock(takes)} min more would decide what can be" if takes else ""
-        yield f'  {count(len(undecided), "level")} not decided, which is not "no effect"{more}'
-    false, of = false_verdicts(found)
-    if of:
-        yield f"  {false} false verdict{'' if false == 1 else 's'} of {count(of, 'control')}"
+    every = considered_as(found, "undecided", "inconclusive")
+    begun = [each for each in every if each.experiments]
+    unasked = len(every) - len(begun)
+    if skipped or unasked:
+        left = [f"{skipped} left out" if skipped else "", f"{unasked} not asked" if unasked else ""]
+        told = ", ".join(filter(None, left))
+        of = counted(len(found.considered) + len(found.steps), "level")
+        yield f"  {told} of {of}; the report says why"
+    if begun:
+        yield f'  {counted(len(begun), "level")} not decided, which is not "no effect"'
+    takes = sum(each.would_take_s or 0.0 for each in every)
+    if takes:
+        yield f"  {clock(takes)} min more would decide what can be decided"
+    false, controls = false_verdicts(found)
+    if controls:
+        yield f"  {counted(false, 'false verdict')} of {counted(controls, 'control')}"

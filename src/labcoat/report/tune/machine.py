@@ -6,16 +6,17 @@ from collections.abc import Iterator
 
 from labcoat.model.host import Facts
 from labcoat.model.tune import TuneFinding
-from labcoat.report.format import clock, moment, size
+from labcoat.report.format import clock, counted, moment, size
 from labcoat.report.paper import Cell, Code, Part, Prose, Section, Table, Terms, Trials, cells
 from labcoat.report.trials import Background, ExperimentTrials
-from labcoat.report.tune.words import count, effect_rows
+from labcoat.report.tune.words import effect_rows
 
 KINDS = {
     "aa": "A/A: the stack against itself",
     "guard": "guardrail",
     "sweep": "throughput against users",
-    "saturation": "saturation",
+    "account": "where the time goes",
+    "open loop": "latency at a rate",
 }
 
 
@@ -79,7 +80,7 @@ def reproduce(found: TuneFinding, background: Background) -> Section:
         "labcoat": background.labcoat or "version not known",
         "Study": f"{found.study}, {found.study_id} in the journal",
         "Seed": f"{found.seed}: the same seed draws the same order",
-        "Began": moment(found.at),
+        "Ended": moment(found.at),
         "Took": f"{clock(found.spent_s)} min over all sittings",
     }
     return Section(
@@ -103,14 +104,14 @@ def trials(found: TuneFinding, background: Background) -> Section:
     titles |= {
         row.experiment_id: f"{row.label} ({row.role})" for row in effect_rows(found)
     }  # fmt: skip
-    blocks = sum(len(each.blocks) + each.untold for each in background.experiments)
-    told = count(sum(each.trials for each in background.experiments), "trial")
+    blocks = sum(each.paired for each in background.experiments)
+    told = counted(sum(each.trials for each in background.experiments), "trial")
     return Section(
         name="trials",
         title="The trials behind the numbers",
         parts=(
             Prose(
-                f"{count(len(background.experiments), 'experiment')}, {count(blocks, 'block')},"
+                f"{counted(len(background.experiments), 'experiment')}, {counted(blocks, 'block')},"
                 f" {told}. A trial is one arm measured for one slice; four make a block, in an"
                 " order that a coin drew; only blocks are compared. Void blocks were drawn anew."
                 " Every request of every trial is in the journal."

@@ -28,11 +28,15 @@ def rest(found: TuneFinding) -> Section:
     parts: list[Part] = [
         _measured(
             found,
-            considered_as(found, "not_better", "equivalent", "improved"),
+            considered_as(found, "not_better", "equivalent"),
             caption="What did not matter: shown to give less than the margin",
             empty="Nothing was shown not to matter.",
         )
     ]
+    better = considered_as(found, "improved")
+    if better:
+        caption = "What was better, and is not in what is handed over"
+        parts.append(_measured(found, better, caption=caption, empty=""))
     worse = considered_as(found, "regressed")
     if worse:
         caption = "What made it worse"
@@ -44,7 +48,10 @@ def rest(found: TuneFinding) -> Section:
         parts.append(_measured(found, invalid, caption=caption, empty=""))
     skipped = considered_as(found, "skipped")
     if skipped:
-        parts.append(_skipped(skipped))
+        parts += [
+            Prose("What was left out before anything was measured, and why:"),
+            _skipped(skipped),
+        ]
     return Section(
         name="rest",
         title="What did not matter, and what is not known",
@@ -85,7 +92,8 @@ def _effect(found: TuneFinding, each: Considered) -> Cell:
 
 
 def _open(found: TuneFinding) -> Iterator[Part]:
-    undecided = considered_as(found, "inconclusive", "undecided")
+    every = considered_as(found, "inconclusive", "undecided")
+    undecided = [each for each in every if each.experiments]
     yield Table(
         caption="What could not be decided: not shown to matter, and not shown not to",
         head=("change", "verdict", "effect so far", "could give", "would take, min", "because"),
@@ -95,46 +103,50 @@ def _open(found: TuneFinding) -> Iterator[Part]:
                 change_of(each.change),
                 Cell(marked(each.outcome), verdict="inconclusive"),
                 _effect(found, each),
-                "?" if each.bound_ratio is None else _bound(each.bound_ratio),
-                "no budget" if each.would_take_s is None else f"{clock(each.would_take_s)} more",
+                _bound(each.bound_ratio),
+                _takes(each),
                 each.reason,
             )
             for each in undecided
         ),
-        empty="Nothing was left undecided.",
-    )  # fmt: skip
-    if undecided:
-        takes = [each.would_take_s for each in undecided if each.would_take_s is not None]
-        told = (
-            "These are open questions, not findings of no effect: the interval tells what each may"
-            " still be."
+        empty="Nothing that was begun was left undecided.",
+    )
+    unasked = [each for each in every if not each.experiments]
+    if unasked:
+        yield Table(
+            caption="What was never asked: the budget ended first, and others promised more",
+            head=("change", "could give", "would take, min"),
+            align="lrr",
+            rows=tuple(
+                cells(change_of(each.change), _bound(each.bound_ratio), _takes(each))
+                for each in unasked
+            ),
         )
+    if every:
+        takes = [each.would_take_s for each in every if each.would_take_s is not None]
+        told = "These are open questions, not findings of no effect."
+        if undecided:
+            told += " What was begun may still be anything within its interval."
         if takes:
             minutes = math.ceil(sum(takes) / 60)
-            told += (
-                f" A budget of {minutes} min more would decide {len(takes)} of {len(undecided)}."
-            )
+            told += f" {minutes} min more would decide {len(takes)} of {len(every)}."
         yield Prose(told, "warning")
 
 
-def _bound(ratio: float) -> str:
-    return f"up to {percent(ratio, signed=True)}"
+def _takes(each: Considered) -> str:
+    return "none would" if each.would_take_s is None else f"{clock(each.would_take_s)} more"
 
 
-def _skipped(chosen: Sequence[Considered]) -> Table:
-    return Table(
-        caption="What was not measured, and why",
-        head=("change", "could give", "because"),
-        align="lrp",
-        rows=tuple(
-            cells(
-                change_of(each.change),
-                "?" if each.bound_ratio is None else _bound(each.bound_ratio),
-                each.reason,
-            )
-            for each in chosen
-        ),
-    )
+def _bound(ratio: float | None) -> str:
+    return "?" if ratio is None else f"up to {percent(ratio, signed=True)}"
+
+
+def _skipped(chosen: Sequence[Considered]) -> Terms:
+    """Each reason once, with the changes that it is of."""
+    reasons: dict[str, list[str]] = {}
+    for each in chosen:
+        reasons.setdefault(each.reason, []).append(change_of(each.change))
+    return Terms(tuple((Cell(reason), ("; ".join(of),)) for reason, of in reasons.items()))
 
 
 def guardrails(found: TuneFinding) -> Section:
@@ -159,10 +171,12 @@ def guardrails(found: TuneFinding) -> Section:
         parts.append(Terms(broken))
     accepted = tuple(_accepted(found))
     if accepted:
-        parts.append(Prose("Trade-offs that come with the diff:"))
+        parts.append(Prose("Trade-offs of what is handed over, or would be:"))
         parts.append(Terms(accepted))
+    elif kept_steps(found):
+        parts.append(Prose("None of the changes has a trade-off in the catalogue."))
     else:
-        parts.append(Prose("No change in the diff has a trade-off in the catalogue."))
+        parts.append(Prose("Nothing changes hands, so nothing is given for it."))
     return Section(
         name="guardrails", title="Guardrails and trade-offs", parts=tuple(parts), is_core=True
     )

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from labcoat.model.domain import spelled
 from labcoat.model.knob import Safety
 from labcoat.model.tune import Step, TuneFinding
-from labcoat.report.format import clock, effect, percent, rate, seconds, size
+from labcoat.report.format import clock, counted, effect, percent, rate, seconds, size
 from labcoat.report.paper import Cell, Code, Part, Prose, Section, Table, Terms, cells
 from labcoat.report.tune.words import (
     all_experiments,
     change_of,
-    count,
+    considered_as,
     gain_of,
     kept_steps,
     metric_of,
@@ -88,10 +89,12 @@ def _claimed(found: TuneFinding) -> Iterator[str]:
     )
     word = "Confirmed" if of.is_confirmed else "Not confirmed: measured"
     yield (
-        f"{word} {measured}: origin against what is handed over, on fresh processes, in"
-        f" {of.epochs} of {of.planned_epochs} restarts fixed beforehand."
+        f"{word} {measured}: origin against all kept changes, on fresh processes, in"
+        f" {counted(of.epochs, 'restart')} of both arms; {of.planned_epochs} were fixed beforehand."
     )
-    if of.is_confirmed:
+    if of.epochs < of.planned_epochs:
+        yield "It ended before its time, so its interval is wider than planned."
+    if found.outcome == "improved":
         yield "The confirmed number is the one to quote."
 
 
@@ -99,13 +102,13 @@ def _effort(found: TuneFinding) -> Iterator[str]:
     experiments = all_experiments(found)
     blocks = sum(each.blocks for each in experiments)
     yield (
-        f"{count(len(experiments), 'experiment')}, {count(blocks, 'block')},"
+        f"{counted(len(experiments), 'experiment')}, {counted(blocks, 'block')},"
         f" {clock(found.spent_s)} of {clock(found.budget_s)} min of the budget;"
         f" objective {metric_of(found.objective).title},"
         f" margin {percent(found.margin_ratio)}."
     )
     if found.stopped:
-        yield f"It ended because {found.stopped.rstrip('.')}."
+        yield f"Why it ended: {found.stopped.rstrip('.')}."
     allowed = ", ".join(found.allowed)
     yield f"Allowed beyond the mild classes: {allowed or 'nothing'}."
 
@@ -117,19 +120,17 @@ def change(found: TuneFinding) -> Section:
     reason = NOT_HANDED_OVER.get(found.outcome, "")
     if reason:
         parts.append(Prose(reason))
+    open_ = len(considered_as(found, "inconclusive", "undecided"))
+    if open_ and found.outcome == "nothing to change":
+        told = (
+            f"{counted(open_, 'level')} could not be decided: nothing was shown of them either way."
+        )
+        parts.append(Prose(told, "warning"))
     if steps:
         parts += [_table(steps, found), Terms(tuple(_reasons(steps)))]
     if found.handover.diff:
-        parts.append(Code("The diff of your own files", found.handover.diff, "diff"))
-        parts.append(
-            Prose(
-                "Save it as tuned.patch in the study's folder; `patch -p1 < tuned.patch` or"
-                " `git apply tuned.patch` puts it in place, with -R it goes out again. "
-                + " ".join(
-                    f"{each.path}: {count(each.lines, 'line')}." for each in found.handover.files
-                )
-            )
-        )
+        parts.append(Code("The diff of your own files, to be read", found.handover.diff, "diff"))
+        parts.append(Prose(_to_apply(found)))
     if found.handover.by_hand:
         parts.append(Prose("By hand, because no file of the study can hold it:"))
         parts += [Code("", line, "text") for line in found.handover.by_hand]
@@ -138,24 +139,41 @@ def change(found: TuneFinding) -> Section:
     return Section(name="change", title="What to change", parts=tuple(parts), is_core=True)
 
 
+def _to_apply(found: TuneFinding) -> str:
+    lines = ", ".join(
+        f"{each.path} ({counted(each.lines, 'line')})" for each in found.handover.files
+    )
+    return (
+        f"Changed: {lines}. Only what changes is shown, for the rest of a line may be secret;"
+        " `labcoat diff` prints the whole patch, `labcoat apply` puts it in place, and `labcoat"
+        " rollback` takes it out again."
+    )
+
+
 def _table(steps: tuple[Step, ...], found: TuneFinding) -> Table:
+    told = {step.change.knob for step in steps}
+    others = [
+        cells(f"{knob} → {spelled(level)}", "", "", "with the change above it")
+        for knob, level in found.handover.assignment
+        if knob not in told
+    ]
     return Table(
         caption=(
             "What is handed over" if found.outcome == "improved" else "What would be handed over"
         ),
         head=("knob", "takes", "class", "gain when accepted"),
         align="lllr",
-        rows=tuple(
-            cells(
-                change_of(step.change),
-                f"a {step.change.apply_cost}",
-                step.change.safety,
-                Cell(
-                    _gain(step, found.objective),
-                    of=step.experiment.experiment_id,
-                ),
-            )
-            for step in steps
+        rows=(
+            *(
+                cells(
+                    change_of(step.change),
+                    f"a {step.change.apply_cost}",
+                    step.change.safety,
+                    Cell(_gain(step, found.objective), of=step.experiment.experiment_id),
+                )
+                for step in steps
+            ),
+            *others,
         ),
     )
 

@@ -9,12 +9,12 @@ from labcoat.model.baseline import Baseline
 from labcoat.model.finding import ExperimentFinding
 from labcoat.model.tune import TuneFinding
 from labcoat.report.experiment import VERDICTS
-from labcoat.report.format import clock, effect, percent
+from labcoat.report.format import clock, counted, effect, percent
 from labcoat.report.paper import Cell, Part, Prose, Section, Table, Terms, cells
+from labcoat.report.trials import Background
 from labcoat.report.tune.words import (
     all_experiments,
     baselines,
-    count,
     marked,
     metric_of,
     of_metric,
@@ -26,12 +26,12 @@ FALSE = frozenset({"improved", "regressed"})
 """Verdicts that are false where both arms are the same."""
 
 
-def trust(found: TuneFinding) -> Section:
+def trust(found: TuneFinding, background: Background) -> Section:
     """Everything that a doubter asks first."""
     parts: list[Part] = [_noise(found), Prose(_controls_sentence(found))]
     if found.controls:
         parts.append(_controls(found))
-    parts.append(Terms(tuple(_terms(found))))
+    parts.append(Terms(tuple(_terms(found, background))))
     dishonest = _dishonest(found)
     if dishonest.rows:
         parts.append(dishonest)
@@ -44,7 +44,10 @@ def trust(found: TuneFinding) -> Section:
 
 def _noise(found: TuneFinding) -> Table:
     rows = []
-    for name, baseline in baselines(found):
+    sides = baselines(found)
+    if len({baseline.noise for _, baseline in sides}) == 1:
+        sides = sides[:1]  # one A/A experiment was made, and told with both
+    for name, baseline in sides:
         for each in baseline.noise.metrics:
             floor = "unbounded" if each.floor_ratio is None else f"±{percent(each.floor_ratio)}"
             adjusted = each.adjusted_sd_ratio
@@ -125,9 +128,9 @@ def _seen(each: ExperimentFinding) -> str:
     return effect(measured.effect_ratio, measured.low_ratio, measured.high_ratio)
 
 
-def _terms(found: TuneFinding) -> Iterator[tuple[Cell, tuple[str, ...]]]:
+def _terms(found: TuneFinding, background: Background) -> Iterator[tuple[Cell, tuple[str, ...]]]:
     yield Cell("Claimed and confirmed"), (_shrinkage(found),)
-    yield Cell("Void blocks"), tuple(_voids(found))
+    yield Cell("Void blocks"), tuple(_voids(found, background))
     yield Cell("Load generator"), tuple(_generator(found))
     yield Cell("Same answers"), (_answers(found),)
     yield Cell("Steal"), (_steal(found),)
@@ -152,16 +155,20 @@ def _shrinkage(found: TuneFinding) -> str:
     return told + "."
 
 
-def _voids(found: TuneFinding) -> Iterator[str]:
+def _voids(found: TuneFinding, background: Background) -> Iterator[str]:
     experiments = all_experiments(found)
     before = sum(each.voids_baseline for each in experiments)
     after = sum(each.voids_treatment for each in experiments)
     blocks = sum(each.blocks for each in experiments)
+    of = [block for each in background.experiments for block in each.blocks if block.id]
+    if of:
+        void = sum(block.void is not None for block in of)
+        yield f"In the whole study, guardrails included: {void} of {counted(len(of), 'block')}."
     if not before + after:
-        yield f"None among {count(blocks, 'block')} that counted."
+        yield f"None among {counted(blocks, 'block')} that counted."
         return
     yield (
-        f"{before + after} beside {count(blocks, 'block')} that counted: {before} ended on the"
+        f"{before + after} beside {counted(blocks, 'block')} that counted: {before} ended on the"
         f" baseline, {after} on the treatment; without a cause in the knob a coin decides which."
     )
     reasons = dict.fromkeys(reason for each in experiments for reason in each.void_reasons)
@@ -179,7 +186,7 @@ def _generator(found: TuneFinding) -> Iterator[str]:
             if headroom is None
             else f"; against a static answer it reaches {headroom:.1f} × the stack's throughput"
         )
-        checks = count(len(baseline.honesty), "check")
+        checks = counted(len(baseline.honesty), "check")
         honest = f"honest, all {checks} passed" if not failed else f"{failed} of {checks} FAILED"
         yield f"{name.capitalize()}: {honest}{more}."
     of = found.confirmation
@@ -211,7 +218,7 @@ def _steal(found: TuneFinding) -> str:
     if not ratios:
         return f"{noise} during the baseline."
     taken = (
-        f"taken out of the effects of {count(adjusted, 'experiment')}"
+        f"taken out of the effects of {counted(adjusted, 'experiment')}"
         if adjusted
         else "not taken out"
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from labcoat.model.baseline import Baseline
 from labcoat.model.domain import spelled
@@ -14,12 +14,13 @@ from labcoat.model.stats import LabWarning
 from labcoat.model.tune import Change, Confirmation, Considered, Step, TuneFinding
 from labcoat.report.experiment import MARKS, VERDICTS, change_text
 from labcoat.report.format import effect
+from labcoat.stats.online import e_lond
 
 CONFIRMATION, STEP, DROPPED, REMOVAL, SCREENED, CONTROL = (
     "confirmation",
     "kept",
     "taken out again",
-    "does it still count?",
+    "leaving it out",
     "not taken",
     "control",
 )
@@ -72,11 +73,6 @@ def marked(verdict: str) -> str:
     return f"{MARKS[verdict]} {VERDICTS[verdict]}"
 
 
-def count(number: int, noun: str) -> str:
-    """``1 block``, ``7 blocks``."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
 def of_metric(experiment: ExperimentFinding, metric: str) -> Compared | None:
     """The row of a metric, if it was measured."""
     return next((each for each in experiment.compared if each.metric == metric), None)
@@ -92,7 +88,11 @@ def confirmed_verdict(confirmation: Confirmation) -> str:
 
 def effect_rows(found: TuneFinding) -> tuple[EffectRow, ...]:
     """Every experiment of a campaign once: what is handed over, the steps, the rest."""
-    rows = {row.experiment_id: row for row in reversed(tuple(_rows(found)))}
+    holds = among_all(found)
+    rows = {
+        row.experiment_id: replace(row, online=holds.get(row.experiment_id))
+        for row in reversed(tuple(_rows(found)))
+    }
     return tuple(dict.fromkeys(rows[row.experiment_id] for row in _rows(found)))
 
 
@@ -112,9 +112,26 @@ def _rows(found: TuneFinding) -> Iterator[EffectRow]:
         yield _row(control, "the stack against itself", CONTROL)
 
 
+def among_all(found: TuneFinding) -> dict[str, bool]:
+    """Experiment -> whether its verdict also holds among all that was asked (e-LOND).
+
+    Of the verdicts of an effect alone; asked counts in the order of the journal's ids, controls
+    and the confirmation left out: they ask nothing about a knob.
+    """
+    asked = {
+        each.experiment_id: each
+        for each in all_experiments(found)
+        if each.kind not in {"aa", CONFIRMATION}
+    }
+    ids = sorted(asked)
+    log_evidence = [math.log(asked[each].evidence or 1e-300) for each in ids]
+    held = dict(zip(ids, e_lond(log_evidence), strict=True))
+    return {each: held[each] for each in ids if asked[each].verdict in EMPHATIC}
+
+
 def _confirmation(of: Confirmation) -> EffectRow:
     return EffectRow(
-        label="everything handed over, against the origin",
+        label="all kept changes together, against the origin",
         role=CONFIRMATION,
         verdict=confirmed_verdict(of),
         reason=of.experiment.reason,
@@ -139,7 +156,7 @@ def _row(experiment: ExperimentFinding, label: str, role: str) -> EffectRow:
         low=None if measured is None else measured.low_ratio,
         high=None if measured is None else measured.high_ratio,
         blocks=experiment.blocks,
-        online=experiment.online if experiment.verdict in EMPHATIC else None,
+        online=None,
     )
 
 
