@@ -26,7 +26,6 @@ from labcoat.errors import JournalError
 from labcoat.host.local import LocalHost
 from labcoat.journal import Journal
 from labcoat.knobs import find
-from labcoat.lab import experiment as experiment_module
 from labcoat.lab.experiment.trying import Treatment, Try, try_levels
 from labcoat.lab.study.study_file import read_study
 from labcoat.lab.trial.arms import Warm
@@ -121,7 +120,7 @@ def soon_warm(monkeypatch: pytest.MonkeyPatch) -> None:
             measure_slice(bench, standing, plan, window, seed=bench.study.seed)
         return tuple(Warm(standing=each, is_steady=True, warmup_s=0.5) for each in arms)
 
-    monkeypatch.setattr(experiment_module, "warm_up_both", warm_up)
+    monkeypatch.setattr("labcoat.lab.experiment.epoch.warm_up_both", warm_up)
 
 
 def a_knob(name: str) -> Knob:
