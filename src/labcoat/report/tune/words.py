@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from labcoat.model.baseline import Baseline
 from labcoat.model.domain import spelled
@@ -14,7 +14,6 @@ from labcoat.model.stats import LabWarning
 from labcoat.model.tune import Change, Confirmation, Considered, Step, TuneFinding
 from labcoat.report.experiment import MARKS, VERDICTS, change_text
 from labcoat.report.format import effect
-from labcoat.stats.online import e_lond
 
 CONFIRMATION, STEP, DROPPED, REMOVAL, SCREENED, CONTROL = (
     "confirmation",
@@ -88,11 +87,7 @@ def confirmed_verdict(confirmation: Confirmation) -> str:
 
 def effect_rows(found: TuneFinding) -> tuple[EffectRow, ...]:
     """Every experiment of a campaign once: what is handed over, the steps, the rest."""
-    holds = among_all(found)
-    rows = {
-        row.experiment_id: replace(row, online=holds.get(row.experiment_id))
-        for row in reversed(tuple(_rows(found)))
-    }
+    rows = {row.experiment_id: row for row in reversed(tuple(_rows(found)))}
     return tuple(dict.fromkeys(rows[row.experiment_id] for row in _rows(found)))
 
 
@@ -112,23 +107,6 @@ def _rows(found: TuneFinding) -> Iterator[EffectRow]:
         yield _row(control, "the stack against itself", CONTROL)
 
 
-def among_all(found: TuneFinding) -> dict[str, bool]:
-    """Experiment -> whether its verdict also holds among all that was asked (e-LOND).
-
-    Of the verdicts of an effect alone; asked counts in the order of the journal's ids, controls
-    and the confirmation left out: they ask nothing about a knob.
-    """
-    asked = {
-        each.experiment_id: each
-        for each in all_experiments(found)
-        if each.kind not in {"aa", CONFIRMATION}
-    }
-    ids = sorted(asked)
-    log_evidence = [math.log(asked[each].evidence or 1e-300) for each in ids]
-    held = dict(zip(ids, e_lond(log_evidence), strict=True))
-    return {each: held[each] for each in ids if asked[each].verdict in EMPHATIC}
-
-
 def _confirmation(of: Confirmation) -> EffectRow:
     return EffectRow(
         label="all kept changes together, against the origin",
@@ -146,6 +124,7 @@ def _confirmation(of: Confirmation) -> EffectRow:
 
 def _row(experiment: ExperimentFinding, label: str, role: str) -> EffectRow:
     measured = of_metric(experiment, experiment.objective)
+    is_asked = role != CONTROL and experiment.verdict in EMPHATIC
     return EffectRow(
         label=label if experiment.knob is None or role != SCREENED else change_text(experiment),
         role=role,
@@ -156,7 +135,7 @@ def _row(experiment: ExperimentFinding, label: str, role: str) -> EffectRow:
         low=None if measured is None else measured.low_ratio,
         high=None if measured is None else measured.high_ratio,
         blocks=experiment.blocks,
-        online=None,
+        online=experiment.online if is_asked else None,
     )
 
 
