@@ -272,8 +272,9 @@ class LoadGeneratorContract:
 
     def test_the_mix_follows_the_weights_and_the_seed(self, bench: LoadBench) -> None:
         routes = []
+        one = ClosedLoop(users=1)  # of several, a busy machine lets one overtake another
         for seed in (5, 5, 6):
-            records = self.closed(bench, seed=seed).records
+            records = self.closed(bench, seed=seed, plan=one).records
             routes.append(records.route[np.argsort(records.sent, kind="stable")][:60].tolist())
         assert routes[0] == routes[1]
         assert routes[0] != routes[2]
