@@ -5,7 +5,7 @@ SHELL := bash
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
 PYTHON_OF_PROJECT := .venv/bin/python
 TESTS :=
-DEMO_BUDGET := 6m
+DEMO_BUDGET := 8m
 
 .PHONY: targets
 targets: ## this list
