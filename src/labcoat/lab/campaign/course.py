@@ -45,7 +45,7 @@ LEAST_SD = 0.005
 """Six quiet epochs may understate the noise: nothing is planned with less than this."""
 
 CONFIRMING_RATIO = 0.5
-"""Of the budget, what a confirmation may take at the most."""
+"""Of the budget without the baseline and the last look, what a confirmation may take."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +74,8 @@ class Course:
     were compared with. ``decisions``: by experiment id. ``refused``: changes that a guardrail
     kept out. ``removals``: of a knob, the experiment that measured its removal from the set.
     ``journaled``: ids of experiments whose verdict the journal has.
-    ``under_way``: the experiment that had the last epoch.
+    ``under_way``: the experiment that had the last epoch. ``forgiven``: experiments of which an
+    arm once did not come up that had stood before.
     """
 
     bench: Workbench
@@ -101,6 +102,7 @@ class Course:
     controls: list[Experiment] = field(default_factory=list)
     known: list[ExperimentRecord] = field(default_factory=list)
     under_way: str = ""
+    forgiven: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         journal = self.bench.journal
@@ -268,7 +270,8 @@ class Course:
         """How many epochs the confirmation will have: fixed by the budget and the baseline."""
         noise = self.before.noise
         each_s = noise.restart_s + noise.block_s + self.open_block_s
-        fitting = int(CONFIRMING_RATIO * self.asked.budget_s / each_s)
+        free_s = self.asked.budget_s - self.before.elapsed_s - AFTER_S
+        fitting = int(CONFIRMING_RATIO * free_s / each_s)
         return min(EPOCHS, max(LEAST_EPOCHS, fitting))
 
     @property

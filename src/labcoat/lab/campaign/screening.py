@@ -79,9 +79,20 @@ def _ask(course: Course, key: Key) -> None:
         course.tell_asked(experiment)
         measure_epoch(bench, course.rig, experiment)
     decision = course.judge(experiment)
+    if decision.verdict is Verdict.INVALID and _is_forgiven(course, experiment):
+        decision = course.judge(experiment)
     if decision.verdict is not None:
         decision = _settled(course, key, experiment, decision)
     tell_decision(bench, experiment, decision)
+
+
+def _is_forgiven(course: Course, experiment: Experiment) -> bool:
+    """Whether a failure is put down to the moment: once, of what stood and was measured before."""
+    if experiment.record.id in course.forgiven or not experiment.gathered.blocks:
+        return False
+    course.forgiven.add(experiment.record.id)
+    experiment.ended = None
+    return True
 
 
 def _settled(course: Course, key: Key, experiment: Experiment, decision: Decision) -> Decision:

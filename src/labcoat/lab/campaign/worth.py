@@ -66,7 +66,9 @@ def worth(
     the mean of the positive part of the effect, never above ``bound``.
     """
     n = len(values)
-    points = min(cap, n + int(means.left_s / means.point_s))
+    # What was begun may finish an epoch late; nothing is begun that could not be finished.
+    fitting = means.left_s / means.point_s
+    points = min(cap, n + (math.ceil(fitting) if n else int(fitting)))
     aim = math.log1p(hope)
     least = _least(means, points, cap)
     if points < first_look(means.alpha) or points <= n or aim <= 0:
