@@ -137,7 +137,8 @@ def command(  # noqa: PLR0913 one argument per flag
     if as_json:
         print_document(asdict(found))
     else:
-        click.echo(ladder_text(found, report=_named(study, REPORT), patch=_named(study, PATCH)))
+        named = (_named(study, REPORT), _named(study, PATCH))
+        click.echo(ladder_text(found, report=named[0], patch=named[1]), nl=False)
         click.echo(_next_step(found), nl=False)
     if found.outcome == "interrupted":
         raise click.exceptions.Exit(ExitCode.INTERRUPTED)
