@@ -157,12 +157,12 @@ def optuna_answers(study: Study, budget_s: float, seed: int) -> Answer:
                     if text != AS_IT_IS
                 }
             )
+            trial.set_user_attr("assignment", json.dumps(variant.assignment))
             try:
                 search.tell(trial, single_number(bench, rig, variant))
             except StackError:
                 search.tell(trial, state=optuna.trial.TrialState.FAIL)
                 continue
-            trial.set_user_attr("assignment", json.dumps(variant.assignment))
             longest_s = max(longest_s, time.monotonic() - began)
     won = search.best_trial
     origin = search.trials[0].value
@@ -236,7 +236,7 @@ def _lua(study: Study, *, seed: int) -> str:
         what = f"{json.dumps(each.method)}, {json.dumps(each.path)}"
         rows.append(f"  wrk.format({what}, {{{headers}}}, {body}),")
     return (
-        "local mix\nlocal at = 0\ninit = function(args)\n  wrk.init(args)\n  mix = {\n"
+        "local mix\nlocal at = 0\ninit = function()\n  mix = {\n"
         + "\n".join(rows)
         + "\n  }\nend\nrequest = function()\n  at = at % #mix + 1\n  return mix[at]\nend\n"
     )
