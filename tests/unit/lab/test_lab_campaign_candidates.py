@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from labcoat.lab.campaign.asked import Tune
-from labcoat.lab.campaign.candidates import LATER, Candidate, LeftOut, by_promise, candidates
+from labcoat.lab.campaign.candidates import LATER, Candidate, LeftOut, candidates
 from labcoat.lab.trial.question import Rhythm
 from labcoat.model.knob import Condition, Knob, Safety
 from labcoat.model.metric import THROUGHPUT
@@ -58,7 +58,7 @@ def test_levels_come_in_the_order_of_promise_each_less_likely() -> None:
     assert [each.key for each in found] == [("uwsgi.x", 4), ("uwsgi.x", 2), ("uwsgi.x", 8)]
     assert [each.prior for each in found] == pytest.approx([0.5, 0.5 * LATER, 0.5 * LATER**2])
     assert left_out == ()
-    assert by_promise(reversed(found)) == found
+    assert tuple(sorted(found, key=lambda each: -each.prior)) == found
     change = found[0].change
     assert (change.knob, change.before, change.before_is_said) == ("uwsgi.x", None, False)
     assert (change.safety, change.apply_cost, change.why) == ("safe", "restart", "Planted.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from labcoat.errors import LabcoatError
@@ -149,8 +149,3 @@ def _nearest(levels: Sequence[Level], wanted: float) -> tuple[Level, ...]:
 
 def _lowered(text: str) -> str:
     return (text[:1].lower() + text[1:]).rstrip(".")
-
-
-def by_promise(each: Iterable[Candidate]) -> tuple[Candidate, ...]:
-    """The likeliest first."""
-    return tuple(sorted(each, key=lambda one: -one.prior))

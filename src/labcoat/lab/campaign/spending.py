@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from labcoat.journal import Journal
-from labcoat.lab.experiment.history import same_studies
-from labcoat.model.journal import EventRecord
+from labcoat.lab.experiment.history import every_event, same_studies
 
 SITTING, SPENT, CAME_TO_ITS_END = "sitting", "spent", "campaign finished"
 
@@ -65,7 +64,7 @@ def _carried_s(journal: Journal, study_id: str, terms: Mapping[str, Any]) -> flo
     """
     spent_s = 0.0
     for each in same_studies(journal, study_id):
-        for event in _events(journal, each):
+        for event in every_event(journal, each):
             if event.document.get("terms") != dict(terms):
                 continue
             if event.kind == SPENT:
@@ -73,12 +72,3 @@ def _carried_s(journal: Journal, study_id: str, terms: Mapping[str, Any]) -> flo
             elif event.kind == CAME_TO_ITS_END:
                 spent_s = 0.0
     return spent_s
-
-
-def _events(journal: Journal, study_id: str) -> list[EventRecord]:
-    found: list[EventRecord] = []
-    after: str | None = None
-    while events := journal.events(study_id, after=after):
-        found += events
-        after = events[-1].id
-    return found

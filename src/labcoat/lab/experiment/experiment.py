@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 
 from labcoat.errors import AnalysisError
 from labcoat.journal import Journal
-from labcoat.lab.experiment.history import History, same_studies
+from labcoat.lab.experiment.history import History, every_event, same_studies
 from labcoat.lab.experiment.recorded import Gathered, read_gathered, void_torn_blocks
 from labcoat.lab.trial.blocks import epoch_sample
 from labcoat.lab.trial.question import CAP, Question, effect_or_none
@@ -194,17 +194,14 @@ def _seed(seed: int, question: Question, before: int) -> int:
 
 def _remember(journal: Journal, experiment: Experiment) -> None:
     """What earlier epochs of the experiment told beside their slices."""
-    after: str | None = None
-    while events := journal.events(experiment.record.study_id, after=after):
-        after = events[-1].id
-        for event in events:
-            document = event.document
-            if event.kind != EPOCH or document["experiment"] != experiment.record.id:
-                continue
-            experiment.compared = document["compared"]
-            experiment.unstable = dict.fromkeys(document["unstable"])
-            experiment.unsteady = document["unsteady"]
-            experiment.restart_s.append(document["restart_s"])
-            experiment.explained = {
-                Arm(arm): counters for arm, counters in document["counters"].items()
-            }
+    for event in every_event(journal, experiment.record.study_id):
+        document = event.document
+        if event.kind != EPOCH or document["experiment"] != experiment.record.id:
+            continue
+        experiment.compared = document["compared"]
+        experiment.unstable = dict.fromkeys(document["unstable"])
+        experiment.unsteady = document["unsteady"]
+        experiment.restart_s.append(document["restart_s"])
+        experiment.explained = {
+            Arm(arm): counters for arm, counters in document["counters"].items()
+        }

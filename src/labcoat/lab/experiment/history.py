@@ -10,6 +10,7 @@ from labcoat.journal import Journal
 from labcoat.lab.experiment.recorded import Gathered, read_gathered
 from labcoat.lab.trial.blocks import epoch_sample
 from labcoat.model.host import Facts
+from labcoat.model.journal import EventRecord
 from labcoat.model.stats import Sample
 from labcoat.stats.covariate import Beta, adjust, learn_beta
 
@@ -56,6 +57,14 @@ def same_studies(journal: Journal, study_id: str) -> tuple[str, ...]:
     """Ids of all studies of this content, oldest first: each baseline begins one of its own."""
     fingerprint = journal.study(study_id).fingerprint
     return tuple(each.id for each in journal.studies() if each.fingerprint == fingerprint)
+
+
+def every_event(journal: Journal, study_id: str) -> Iterator[EventRecord]:
+    """A study's events, oldest first, however many there are."""
+    after: str | None = None
+    while events := journal.events(study_id, after=after):
+        after = events[-1].id
+        yield from events
 
 
 def read_history(

@@ -26,7 +26,6 @@ CONFIRMATION, STEP, DROPPED, REMOVAL, SCREENED, CONTROL = (
 """What an experiment was for."""
 
 NEVER_MEASURED = {"skipped": "–", "undecided": "~"}
-TITLES = {metric.name: metric.title for metric in METRICS}
 EMPHATIC = frozenset({"improved", "regressed"})
 
 
