@@ -170,7 +170,11 @@ def study_file_page() -> str:
     )
 
 
-SPELLINGS = {"stack": "[stack.<component>]", "workload.requests": "[[workload.requests]]"}
+SPELLINGS = {
+    "stack": "[stack.<component>]",
+    "workload.setup": "[[workload.setup]]",
+    "workload.requests": "[[workload.requests]]",
+}
 
 
 def table_section(path: str, form: type[BaseModel]) -> Iterator[str]:

@@ -83,6 +83,7 @@ def study_document(study: Study) -> dict[str, Any]:
         "app": _app(study.app),
         "workload": {
             "requests": [_request(request) for request in study.workload.requests],
+            "setup": [_request(step) for step in study.workload.setup],
             "cookies": study.workload.cookies,
             "base_dir": study.workload.base_dir,
             "normalise": study.workload.normalise,
@@ -118,6 +119,7 @@ def _request(request: RequestTemplate) -> dict[str, Any]:
         ],
         "body_bytes": None if request.body is None else len(request.body.encode()),
         "expect": request.expect,
+        "captures": request.captures,
     }
 
 
