@@ -1,0 +1,32 @@
+"""Drafts of workloads: what access logs, API descriptions and recordings say is asked.
+
+Each source is one file with one function that yields a Draft; ``SOURCES`` lists them.
+Refuses: to keep a secret (it is dropped, and told by name and count), to invent a body that
+no source holds, to guess what a line means that does not parse. May import model, errors.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class SourceRow:
+    """One kind of source: the command that reads it, its module, and a one-line summary."""
+
+    command: str
+    module: str
+    summary: str
+
+
+SOURCES: tuple[SourceRow, ...] = (
+    SourceRow(
+        "from-access-log",
+        "labcoat.workload.access_log",
+        "Draft the mix that an access log holds.",
+    ),
+    SourceRow(
+        "from-openapi", "labcoat.workload.openapi", "Draft one request per operation of an API."
+    ),
+    SourceRow("from-har", "labcoat.workload.har", "Draft what a browser recorded."),
+)
