@@ -12,7 +12,7 @@ from labcoat.lab.trial.spoken import Spoken, spoken, spoken_setup
 from labcoat.load import placeholders
 from labcoat.load.captures import fill
 from labcoat.model.workload import RequestTemplate, Workload
-from labcoat.report.format import percent, table
+from labcoat.report.format import percent, three_digits
 from labcoat.workload.draft import Draft
 from labcoat.workload.secrets import is_secret_name, looks_random
 
@@ -62,12 +62,8 @@ def draft_text(draft: Draft, output: Path) -> Iterator[str]:
     total = sum(request.weight for request in draft.requests)
     yield f"{output}: {len(draft.requests)} routes from {draft.origin}"
     yield ""
-    yield from table(
-        [
-            (request.method, request.path, percent(request.weight / total))
-            for request in draft.requests
-        ]
-    )
+    for request in draft.requests:
+        yield f"  {percent(request.weight / total):>6}  {request.method} {request.path}"
     yield ""
     yield from _facts(draft.facts)
     for name, count in draft.dropped:
@@ -92,7 +88,8 @@ def _facts(facts: Mapping[str, Any]) -> Iterator[str]:
             yield f"  static files       {percent(facts['static_ratio'])} of what was answered well"
     if arrivals := facts.get("arrivals"):
         rate, busiest = arrivals["rate_per_s"], arrivals["busiest_hour_rate_per_s"]
-        yield f"  arrivals           {rate:.3g} per second, {busiest:.3g} in the busiest hour"
+        most_s = three_digits(busiest)
+        yield f"  arrivals           {three_digits(rate)} per second, {most_s} in the busiest hour"
         index = arrivals["index_of_dispersion"]
         if index is not None:
             yield f"  burstiness         index of dispersion {index:.2f} (1 is Poisson)"
@@ -104,7 +101,7 @@ def _facts(facts: Mapping[str, Any]) -> Iterator[str]:
         think = clients["think_s"]
         yield (
             f"  users              {clients['clients']:,} addresses, {clients['visits']:,} visits,"
-            f" {clients['users_at_once']:.3g} at once"
+            f" {three_digits(clients['users_at_once'])} at once"
             + (f", {think} s between requests (median)" if think is not None else "")
         )
 
@@ -268,7 +265,8 @@ def show_text(document: Mapping[str, Any]) -> Iterator[str]:
     if document["first"]:
         yield ""
         yield f"the first requests of a slice with seed {document['seed']}"
-        yield from table([(each["route"], each["request"]) for each in document["first"]])
+        width = max(len(each["route"]) for each in document["first"])
+        yield from (f"  {each['route']:<{width}}  {each['request']}" for each in document["first"])
 
 
 def _route_lines(route: Mapping[str, Any]) -> Iterator[str]:

@@ -239,7 +239,7 @@ def _draft(
         for route, n in router.tokens.items()
     ]
     unused = dict(bodies)
-    rare, rare_n = 0, 0
+    rare, rare_n = router.forgotten_routes, router.forgotten
     for shape, tally in ordered(router.tallies.items()):
         name = name_of(shape)
         body_file = unused.pop(name if shape[0] != "GET" else f"GET {name}", None)

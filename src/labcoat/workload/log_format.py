@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import crossplane
 
@@ -164,10 +166,7 @@ def _formats_of(path: Path) -> tuple[dict[str, tuple[str, bool]], list[str]]:
         ) from error
     formats: dict[str, tuple[str, bool]] = {}
     used: list[str] = []
-    pending = [row for each in payload["config"] for row in each["parsed"]]
-    while pending:
-        row = pending.pop(0)
-        pending += row.get("block", [])
+    for row in _flat([row for each in payload["config"] for row in each["parsed"]]):
         if row["directive"] == "log_format" and len(row["args"]) > 1:
             name, *texts = row["args"]
             escapes = [text for text in texts if text.startswith("escape=")]
@@ -176,6 +175,13 @@ def _formats_of(path: Path) -> tuple[dict[str, tuple[str, bool]], list[str]]:
         elif row["directive"] == "access_log" and len(row["args"]) > 1:
             used.append(row["args"][1])
     return formats, used
+
+
+def _flat(rows: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Directives in the order of the file, those of blocks too."""
+    for row in rows:
+        yield row
+        yield from _flat(row.get("block", []))
 
 
 def given_format(text: str) -> tuple[str, LogFormat]:

@@ -45,9 +45,6 @@ Shape = tuple[str, tuple[str, ...], tuple[str, ...]]
 """Method, parts of the path (with slots), names of the parameters."""
 
 
-NOTHING: Shape = ("", (), ())
-
-
 class TokenInPathError(Exception):
     """A part of the path is a secret; the message is the path up to it."""
 
@@ -91,6 +88,8 @@ class Router:
         self.tallies: dict[Shape, Tally] = {}
         self.dropped: Counter[str] = Counter()
         self.tokens: Counter[str] = Counter()
+        self.forgotten_routes = 0
+        self.forgotten = 0
         self._wild: set[Shape] = set()
         self._cache: dict[tuple[str, str], tuple[Shape, tuple[str, ...], tuple[str, ...]]] = {}
         self._rng = Random(seed)
@@ -131,26 +130,41 @@ class Router:
         return known
 
     def fold(self) -> None:
-        """Make slugs of the words that have too many siblings, the most numerous first."""
-        while True:
-            families: dict[Shape, list[tuple[Shape, int]]] = defaultdict(list)
-            for shape in self.tallies:
-                for place, wider in _wider(shape):
-                    families[wider].append((shape, place))
-            most = len(self.tallies) > MOST_ROUTES
-            wider, members = max(
-                families.items(), key=lambda item: len(item[1]), default=(NOTHING, [])
-            )
-            if len(members) <= (2 if most else SIBLINGS):
-                break
-            total = sum(self.tallies[shape].count for shape, _ in members)
+        """Make slugs of the words that have too many siblings, the most numerous first.
+
+        Where routes are too many for memory three siblings are too many, and what is
+        rarest is forgotten, and counted.
+        """
+        limit = SIBLINGS
+        while self._fold_once(limit) or (limit > 2 and len(self.tallies) > MOST_ROUTES):
+            limit = 2 if len(self.tallies) > MOST_ROUTES else SIBLINGS
+        if len(self.tallies) > MOST_ROUTES:
+            for shape, tally in ordered(self.tallies.items())[MOST_ROUTES // 2 :]:
+                self.forgotten_routes += 1
+                self.forgotten += tally.count
+                del self.tallies[shape]
+        self._cache.clear()
+
+    def _fold_once(self, limit: int) -> bool:
+        """Fold every family with more than ``limit`` members; whether there was one."""
+        families: dict[Shape, list[tuple[Shape, int]]] = defaultdict(list)
+        for shape in self.tallies:
+            for place, wider in _wider(shape):
+                families[wider].append((shape, place))
+        has_folded = False
+        for wider, members in sorted(families.items(), key=lambda item: -len(item[1])):
+            left = [(shape, place) for shape, place in members if shape in self.tallies]
+            if len(left) <= limit:
+                continue
+            total = sum(self.tallies[shape].count for shape, _ in left)
             rare = [
                 (shape, place)
-                for shape, place in members
-                if self.tallies[shape].count < POPULAR * total or most
+                for shape, place in left
+                if limit < SIBLINGS or self.tallies[shape].count < POPULAR * total
             ]
             self._merge(wider, rare)
-        self._cache.clear()
+            has_folded = True
+        return has_folded
 
     def _merge(self, wider: Shape, members: Sequence[tuple[Shape, int]]) -> None:
         """One route of several; samples are drawn in proportion to what they stand for."""
