@@ -140,7 +140,7 @@ def show_document(
         ],
         "seed": seed,
         "first": [
-            {"route": each.route, "request": f"{each.method} {_shown(each)['path']}"}
+            {"route": _masked(each.route), "request": f"{each.method} {_shown(each)['path']}"}
             for each in spoken(masked, seed=seed, count=count)
         ],
     }
@@ -169,7 +169,7 @@ def _route(request: RequestTemplate, example: Mapping[str, Any], base_dir: str) 
         if not isinstance(piece, str)
     ]
     return {
-        "name": request.name,
+        "name": _masked(request.name),
         "method": request.method,
         "path": _masked(request.path),
         "placeholders": [_told(piece) for piece in drawn],
