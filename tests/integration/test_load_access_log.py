@@ -82,7 +82,7 @@ MIX = Workload(
         request("/product/{1..200}", 50),
         request("/department/{1..5}?page={1..4}", 20),
         request("/", 10),
-        request('/caf%C3%A9/"{{x}}"?q=a%20b&token=hidden', 5),
+        request('/%C3%A9/"{{x}}"?q=a%20b&token=hidden', 5),
         request("/static/site.css", 5),
         request("/gone", 4),
         request("/moved", 3),
@@ -93,7 +93,7 @@ NAMES = {
     "/product/*": "/product/{1..200}",
     "/department/*?page=*": "/department/{1..5}?page={1..4}",
     "/": "/",
-    "/caf%C3%A9/%22%7Bx%7D%22?q=*": MIX.requests[3].path,
+    "/%C3%A9/%22%7Bx%7D%22?q=*": MIX.requests[3].path,
     "/static/site.css": "/static/site.css",
     "POST /cart": "/cart",
 }

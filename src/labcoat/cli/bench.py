@@ -155,7 +155,9 @@ def command(  # noqa: PLR0913 one argument per flag
         measurement, host_before=before, host_after=after, port_range=host.facts().port_range
     )
     if as_json:
-        print_document(bench_document(url, method, measurement, verdict))
+        print_document(
+            bench_document(url, method if workload_file is None else None, measurement, verdict)
+        )
     else:
         click.echo(bench_text(url, measurement, verdict), nl=False)
     if not verdict.is_honest:

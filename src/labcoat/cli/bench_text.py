@@ -114,17 +114,10 @@ def _route_lines(summary: Summary) -> list[str]:
         wrong = {
             k: n for k, n in route.outcomes.items() if k not in (Outcome.OK, Outcome.UNFINISHED)
         }
-        rows.append(
-            (
-                route.name,
-                rate(route.throughput_per_s),
-                *(
-                    seconds(s) if route.latency.n else ""
-                    for s in (route.latency.p50_s, route.latency.p99_s)
-                ),
-                ", ".join(f"{count:,} {outcome.name.lower()}" for outcome, count in wrong.items()),
-            )
-        )
+        latency = route.latency
+        p50, p99 = (seconds(s) if latency.n else "" for s in (latency.p50_s, latency.p99_s))
+        errors = ", ".join(f"{count:,} {outcome.name.lower()}" for outcome, count in wrong.items())
+        rows.append((route.name, rate(route.throughput_per_s), p50, p99, errors))
     return ["routes", *table(rows), ""]
 
 
@@ -152,7 +145,7 @@ def _check_lines(row: HonestyCheck) -> list[str]:
 
 
 def bench_document(
-    url: str, method: str, measurement: Measurement, verdict: Honesty
+    url: str, method: str | None, measurement: Measurement, verdict: Honesty
 ) -> dict[str, object]:
     """The document of ``--json``; seconds, bytes, ratios; null where there is no number."""
     summary = summarise(measurement)
@@ -162,7 +155,7 @@ def bench_document(
     return {
         "schema": SCHEMA,
         "url": url,
-        "method": method.upper(),
+        "method": None if method is None else method.upper(),
         "plan": {"loop": kind, **fields},
         "window": asdict(measurement.window),
         "requests": summary.requests,

@@ -308,7 +308,7 @@ def test_arrivals_users_and_bursts(write: Write) -> None:
 
 
 def test_a_draft_is_a_workload_that_the_study_reads(write: Write, tmp_path: Path) -> None:
-    odd = ["/{x}?a=%7B&b", "/caf\\xC3\\xA9", "/a'b?c=d'", "/p//q/", "http://shop.test/abs", "/é"]
+    odd = ["/{x}?a=%7B&b", "/\\xC3\\xA9", "/a'b?c=d'", "/p//q/", "http://shop.test/abs", "/é"]
     rng = Random(2)
     slugs = [
         entry(f"/{{z}}/p-{rng.randint(1, 99)}.html?q={'ab'[rng.randint(0, 1)]}") for _ in range(99)
@@ -322,9 +322,7 @@ def test_a_draft_is_a_workload_that_the_study_reads(write: Write, tmp_path: Path
     workload, users = read_workload(file)
     assert users == 32
     assert [each.path for each in workload.requests] == [each.path for each in draft.requests]
-    assert {"/{{x}}?a=%7B&b", "/caf%C3%A9", "/a'b?c=d'", "/p//q/", "/abs", "/é"} <= set(
-        paths(draft)
-    )
+    assert {"/{{x}}?a=%7B&b", "/%C3%A9", "/a'b?c=d'", "/p//q/", "/abs", "/é"} <= set(paths(draft))
 
 
 def test_rare_routes_are_told(write: Write) -> None:
