@@ -10,9 +10,13 @@ import click
 
 from labcoat.cli.options import json_option, open_study, print_document, study_option
 from labcoat.errors import HostError, UsageError
+from labcoat.workload import SOURCES
 
 if TYPE_CHECKING:
     from labcoat.workload.draft import Draft
+
+
+SUMMARIES = {row.command: row.summary for row in SOURCES}
 
 
 @click.group(short_help="Draft the mix from a log, an API or a recording; show what is sent.")
@@ -40,7 +44,7 @@ def draft_options(decorated: Callable[..., Any]) -> Callable[..., Any]:
     return json_option(decorated)
 
 
-@command.command("from-access-log")
+@command.command("from-access-log", short_help=SUMMARIES["from-access-log"])
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
 @click.option(
     "--format",
@@ -106,7 +110,7 @@ def from_access_log(
     finish(draft, output, as_json=as_json)
 
 
-@command.command("from-openapi")
+@command.command("from-openapi", short_help=SUMMARIES["from-openapi"])
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--unsafe", is_flag=True, help="Take operations that may change data as well.")
 @draft_options
@@ -122,7 +126,7 @@ def from_openapi(*, file: Path, unsafe: bool, output: Path, force: bool, as_json
     finish(read_openapi(file, unsafe=unsafe), output, as_json=as_json)
 
 
-@command.command("from-har")
+@command.command("from-har", short_help=SUMMARIES["from-har"])
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--host", metavar="HOST", help="Which host's requests.  [default: the first asked]")
 @draft_options
@@ -138,7 +142,7 @@ def from_har(*, file: Path, host: str | None, output: Path, force: bool, as_json
     finish(read_har(file, host=host), output, as_json=as_json)
 
 
-@command.command("show")
+@command.command("show", short_help="Say what will be sent; send nothing.")
 @click.argument("file", type=click.Path(path_type=Path), required=False)
 @click.option(
     "--requests",

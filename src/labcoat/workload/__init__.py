@@ -12,21 +12,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class SourceRow:
-    """One kind of source: the command that reads it, its module, and a one-line summary."""
+    """One kind of source: the command that reads it, and a one-line summary."""
 
     command: str
-    module: str
     summary: str
 
 
 SOURCES: tuple[SourceRow, ...] = (
-    SourceRow(
-        "from-access-log",
-        "labcoat.workload.access_log",
-        "Draft the mix that an access log holds.",
-    ),
-    SourceRow(
-        "from-openapi", "labcoat.workload.openapi", "Draft one request per operation of an API."
-    ),
-    SourceRow("from-har", "labcoat.workload.har", "Draft what a browser recorded."),
+    SourceRow("from-access-log", "Draft the mix that an access log holds."),
+    SourceRow("from-openapi", "Draft one request for each operation of an API."),
+    SourceRow("from-har", "Draft what a browser recorded."),
 )

@@ -208,7 +208,9 @@ def _examine(reading: Reading, chunk: bytes, file: str, number: int) -> None:
 
 def _check_misfits(reading: Reading) -> None:
     """Raises: UsageError if too many lines do not parse, with the first of them."""
-    if reading.first_misfit is None or reading.misfits <= MOST_MISFITS * reading.lines:
+    if reading.first_misfit is None:
+        return
+    if reading.misfits <= max(1, MOST_MISFITS * reading.lines) and reading.misfits < reading.lines:
         return
     file, number, line = reading.first_misfit
     raise UsageError(
@@ -310,6 +312,8 @@ def _notes(reading: Reading) -> Iterator[str]:
     if reading.first_misfit is not None:
         file, number, _ = reading.first_misfit
         yield f"{reading.misfits} lines do not parse, the first is line {number} of {file}"
+    if len(reading.clients) == 1 and reading.lines > 100:
+        yield "every request came from one address, perhaps a proxy's: visits and users say nothing"
     if not reading.arrivals.facts():
         yield "the format holds no time: nothing is known of rates"
 

@@ -15,7 +15,7 @@ FEW = 12
 
 LEAST_FOR_RANGE = 20
 _NUMBER = re.compile(r"0|[1-9]\d{0,17}")
-_PLAIN = re.compile(r"[\w.,~%+@:-]+", re.ASCII)
+_PLAIN = re.compile(r"[\w.,~%+@-]+", re.ASCII)
 
 
 @dataclass(slots=True)

@@ -140,6 +140,9 @@ class Clients:
         self._last: dict[bytes, int] = {}  # client -> when it last asked
         self._level = 0
 
+    def __len__(self) -> int:
+        return len(self._last)
+
     def _is_chosen(self, client: bytes) -> bool:
         return not crc32(client) & ((1 << self._level) - 1)
 
