@@ -7,7 +7,7 @@ from itertools import islice
 from urllib.parse import parse_qs
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from labcoat.errors import UsageError
@@ -79,6 +79,7 @@ def wire_of(request: RequestTemplate, **values: str) -> bytes:
     return captures.fill_wire(wire, values)
 
 
+@settings(deadline=None)
 @given(value=st.text(st.characters(exclude_characters="\0\r\n", exclude_categories=["Cs"])))
 def test_a_form_gives_back_what_was_filled_in(value: str) -> None:
     wire = wire_of(
@@ -89,6 +90,7 @@ def test_a_form_gives_back_what_was_filled_in(value: str) -> None:
     assert parse_qs(body.decode(), keep_blank_values=True) == {"x": ["1"], "t": [value]}
 
 
+@settings(deadline=None)
 @given(value=st.text(st.characters(exclude_characters="\0\r\n", exclude_categories=["Cs"])))
 def test_json_gives_back_what_was_filled_in(value: str) -> None:
     request = RequestTemplate(

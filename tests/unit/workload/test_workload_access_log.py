@@ -9,7 +9,7 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from labcoat.errors import UsageError
@@ -73,6 +73,7 @@ def lines(draw: st.DrawFn) -> tuple[str, bool, str, dict[str, str]]:
     return text, is_json, line, held
 
 
+@settings(deadline=None)
 @given(given_=lines())
 def test_any_line_of_any_format_reads_back(
     given_: tuple[str, bool, str, dict[str, str]],
@@ -331,6 +332,7 @@ def test_rare_routes_are_told(write: Write) -> None:
     assert [(each.route, each.count) for each in draft.left_out] == [("2 rare routes", 3)]
 
 
+@pytest.mark.slow
 def test_memory_is_bounded_whatever_is_asked() -> None:
     router = Router()
     rng = Random(5)
