@@ -86,6 +86,15 @@ def bind_setup(
     return tuple(template.bound(rng, 1)[0] for template in templates)
 
 
+def has_gaps(workload: Workload) -> bool:
+    """Whether a request of the mix may have something to fill in; yes where that is in doubt."""
+    return any(
+        "{user}" in text or "{captured:" in text
+        for request in workload.requests
+        for text in (request.path, request.body or "", *(value for _, value in request.headers))
+    )
+
+
 def _templates(
     requests: tuple[RequestTemplate, ...], workload: Workload, target: Target, *, keep_alive: bool
 ) -> tuple[_Template, ...]:

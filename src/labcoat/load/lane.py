@@ -65,6 +65,7 @@ class Lane(asyncio.Protocol):
     __slots__ = (
         "_answered",
         "_body",
+        "_completes",
         "_dialler",
         "_dialling",
         "_fd",
@@ -99,6 +100,7 @@ class Lane(asyncio.Protocol):
         self.is_parting = False
         self._jar: dict[bytes, bytes] = {}
         self._values: dict[str, str] = {}
+        self._completes = False  # whether the user has anything to add to a request
         self._head: Head | None = None
         self._body: Body | None = None
         self._partial = b""
@@ -114,10 +116,14 @@ class Lane(asyncio.Protocol):
         return self._transport is not None
 
     def join(self, current: Course | None, session: Session | None = None) -> None:
-        """Belong to a slice from now on: its requests, its columns, what its user has."""
+        """Belong to a slice from now on: its requests, its columns, what its user has.
+
+        ``session``: None where no request has a gap; such a user has nothing yet.
+        """
         self._slice = current
         self._jar.clear()
         self._values.clear()
+        self._completes = session is not None
         if session is not None:
             self._jar.update(session.jar)
             self._values.update(session.values)
@@ -133,10 +139,8 @@ class Lane(asyncio.Protocol):
         current = self._slice
         assert current is not None
         wire, route = current.next_request()
-        if route.has_gaps:
-            wire = fill_wire(wire, self._values)
-        if self._jar:
-            wire = cookies.with_cookies(wire, self._jar)
+        if self._completes:
+            wire = self._completed(wire, route)
         self._route = route
         self._wire = wire
         self._first = 0
@@ -151,6 +155,12 @@ class Lane(asyncio.Protocol):
             self._transport.write(wire)
         else:
             self.dial()
+
+    def _completed(self, wire: bytes, route: Route) -> bytes:
+        """The request with what is this user's own: captured values, cookies."""
+        if route.has_gaps:
+            wire = fill_wire(wire, self._values)
+        return cookies.with_cookies(wire, self._jar) if self._jar else wire
 
     def _write(self, wire: bytes) -> None:
         """Write to the socket itself, and through the transport what it does not take."""
@@ -268,6 +278,7 @@ class Lane(asyncio.Protocol):
         if current.keeps_cookies:
             for value in head.cookies:
                 cookies.take(self._jar, value)
+                self._completes = True
         return data
 
     def _finish(self, now: int) -> None:

@@ -23,7 +23,7 @@ import uvloop
 
 from labcoat.errors import LabcoatError, UsageError
 from labcoat.host.machine import read_host_counters
-from labcoat.load.binding import bind
+from labcoat.load.binding import bind, has_gaps
 from labcoat.load.messages import Failure, Forget, Order, Progress
 from labcoat.load.placeholders import USER
 from labcoat.load.pool import Pool
@@ -100,9 +100,9 @@ class Worker:
             pool = Pool.of(order.target, keep_alive=order.keep_alive)
             self._pools[order.target, order.keep_alive] = pool
         lanes = await pool.ready(order.plan, timeout_s=order.timeout_s)
-        sessions: Sequence[Session] = [
-            Session(values={USER: str(n + 1)}) for n in range(len(lanes))
-        ]
+        sessions: Sequence[Session | None] = [None] * len(lanes)
+        if has_gaps(order.workload):
+            sessions = [Session(values={USER: str(n + 1)}) for n in range(len(lanes))]
         set_up_n, began_ns = 0, monotonic_ns()
         if order.workload.setup:
             set_up_n = await pool.set_up(order)
