@@ -38,7 +38,7 @@ from labcoat.lab.experiment.history import read_history
 from labcoat.lab.handover.digests import Digests, digests_of
 from labcoat.lab.handover.patch import hand_over, keep_patch
 from labcoat.lab.trial.arms import SERVER_NAMES
-from labcoat.lab.trial.events import Listener, PhaseFinished
+from labcoat.lab.trial.events import CampaignBegun, Listener, PhaseFinished
 from labcoat.lab.trial.origin import origin_digest
 from labcoat.lab.trial.workbench import Workbench
 from labcoat.load.base import LoadGenerator
@@ -117,6 +117,7 @@ def _begin(
     facts = bench.host.facts()
     before = _baseline(bench, rig, sandbox, asked, origin)
     spending.tell()
+    bench.tell(CampaignBegun(objective=asked.objective, budget_s=asked.budget_s, before=before))
     server = next(layer.name for layer in before.layers if layer.name in SERVER_NAMES)
     peaks = {layer.name: layer.peaks for layer in before.layers}
     crew = crew_of(before, server=server)
