@@ -142,7 +142,7 @@ def seeded_study(folder: Path, log: Path, *, file: str | None = None) -> Study:
         folder,
         (ComponentSpec(name="gunicorn"), ComponentSpec(name="postgres", file=conf)),
         env={"DATABASE_URL": "{database.url}", "SEED_LOG": str(log)},
-        seed=("{python}", "seed.py"),
+        seed=(("{python}", "seed.py"),),
     )
 
 
@@ -180,7 +180,7 @@ def test_a_seed_that_fails_leaves_no_template_and_tells_no_secret(
         tmp_path,
         (ComponentSpec(name="gunicorn"), ComponentSpec(name="postgres")),
         env={"TOKEN": "hunter22"},
-        seed=("{python}", "seed.py"),
+        seed=(("{python}", "seed.py"),),
     )
     with Rig(sandbox.host, sandbox, study) as rig, pytest.raises(StackError) as caught:
         rig.boot("a")
@@ -335,7 +335,7 @@ def test_nothing_is_written_outside_the_sandbox_and_labcoats_own_folder(tmp_path
         ComponentSpec(name="uwsgi", file=ini),
         ComponentSpec(name="postgres"),
     )
-    study = tiny_study(app, stack, seed=("{python}", "seed.py"))
+    study = tiny_study(app, stack, seed=(("{python}", "seed.py"),))
     watched = [app, Path.home(), Path("/run"), Path("/var/log"), Path("/tmp")]
     shallow = {folder: _listing(folder) for folder in watched}
     host = LocalHost()
