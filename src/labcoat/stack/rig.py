@@ -305,8 +305,10 @@ class Rig:
             file = self._specs[component.name].file
             if file is not None:  # what was refused may be the user's own line
                 error.where = f"{file}, {error.where}"
-            if any(line.startswith("Traceback") for line in error.log):
-                error.way_out = way_out_of(error.log)
+            is_python = any(line.startswith("Traceback") for line in error.log)
+            error.way_out = (
+                way_out_of(error.log) if is_python else way_out_of(error.log, error.way_out or "")
+            )
             raise
         return Layer(
             name=component.name,

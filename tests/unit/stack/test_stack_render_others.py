@@ -148,11 +148,9 @@ def test_uwsgi_refuses_what_cannot_be_measured(build: Build, key: str) -> None:
     assert (caught.value.where or "").endswith("uwsgi.ini:3")
 
 
-def test_uwsgi_serves_no_asgi_and_reads_no_yaml(build: Build, tmp_path: Path) -> None:
+def test_uwsgi_serves_no_asgi(build: Build) -> None:
     with pytest.raises(RenderError, match="not ASGI"):
         build(Uwsgi, interface=Interface.ASGI)
-    with pytest.raises(RenderError, match="only ini files"):
-        Uwsgi.adopt(ComponentSpec(name="uwsgi", file=tmp_path / "u.yaml"), app(tmp_path))
 
 
 @pytest.mark.parametrize(

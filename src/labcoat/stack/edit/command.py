@@ -241,7 +241,7 @@ def find(text: str, grammar: Grammar, *, path: Path) -> Command:
         if start is _SCRIPT and not _is_lead(before):
             continue
         place = f"{path}:{line_of(text, match.start())}"
-        end = _closing(text, line.start() + lead.end(), match.start(), line.end())
+        end = _closing(text, line.start() + lead.end(), match, line.end())
         found.append(_read(text, match, end, grammar, place=place, path=path))
     if len(found) == 1:
         return found[0]
@@ -300,14 +300,14 @@ def _program(name: str) -> re.Pattern[str]:
 def _is_lead(before: str) -> bool:
     """Whether what stands before a program in a script leads up to starting it."""
     last = re.split(r"&&|\|\||;", before)[-1]
-    words = [word.strip("\"'") for word in last.split()]
-    return all(re.match(r"\w+=", w) or w.rpartition("/")[2] in _LEADS for w in words)
+    words = [word.strip("\"'\\") for word in last.split()]
+    return all(re.match(r"\w+=|$", w) or w.rpartition("/")[2] in _LEADS for w in words)
 
 
-def _closing(text: str, start: int, at: int, end: int) -> int:
+def _closing(text: str, start: int, program: re.Match[str], end: int) -> int:
     """Where the string ends in which a command stands, as in ``sh -c "..."``; else ``end``."""
     opened = ""
-    position = start
+    position, at = start, program.start()
     while position < at:
         character = text[position]
         if character == "\\":
@@ -317,7 +317,7 @@ def _closing(text: str, start: int, at: int, end: int) -> int:
         elif character in "\"'":
             opened = character
         position += 1
-    if not opened or text[at - 1 : at] == opened:
+    if not opened or text.startswith(opened, program.end()):  # the program alone is quoted
         return end
     closing = re.compile(rf"(?<!\\){opened}").search(text, at, end)
     return closing.start() if closing is not None else end

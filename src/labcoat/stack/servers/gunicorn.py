@@ -129,7 +129,7 @@ class Gunicorn:
         told: tuple[str, ...] = ()
         if line is not None:
             said |= command_line.settings_of(line, app, (*PLACES, *OUTSIDE, *ELSEWHERE))
-            told = command_line.left_out(line, app, ELSEWHERE)
+            told = command_line.left_out(line, app, ("paste",))
         named = _named_file(spec, line, app, said)
         options = tuple((name.replace("-", "_").lstrip("_"), level) for name, level in spec.options)
         component = cls(
@@ -177,8 +177,8 @@ class Gunicorn:
         moves = self._moves(text, wiring)
         text = language.assign(text, moves, path=path)
         rewired = tuple(
-            f"{self.origin.line(lines[name])}: {name} -> {value!r}"
-            if name in lines
+            f"{self._said_at(name, lines)}: {name} -> {value!r}"
+            if name in lines or name in dict(self.settings)
             else f"{path}: {name} = {value!r} (was unsaid)"
             for name, value in moves.items()
         )
@@ -266,6 +266,14 @@ class Gunicorn:
         if kind not in BLOCKING or not isinstance(threads, int):
             return {"processes": workers}
         return {"processes": workers, "slots": workers * threads}
+
+    def _said_at(self, name: str, lines: Mapping[str, int]) -> str:
+        """Where the level in force is said: on the command line, in the file, in labcoat.toml."""
+        command = self.given.command
+        if command is not None and command.said(name) is not None:
+            return command.place
+        said = name in lines and name not in dict(self.settings)
+        return self.origin.line(lines[name]) if said else "[stack] gunicorn"
 
     def _literal(self, name: str) -> object:
         if name in dict(self.settings):

@@ -112,7 +112,8 @@ def settings_of(line: Command, app: App, moved: Iterable[str]) -> dict[str, Leve
 
 def left_out(line: Command, app: App, settled: Iterable[str]) -> tuple[str, ...]:
     """The words for what the sandbox decides itself: the app, and settled options."""
-    apps = [word.text for word in line.rest if word.text != app.target]
+    same = {app.target, app.target.removesuffix(":application")}
+    apps = [word.text for word in line.rest if word.text not in same]
     return (
         *(f"{line.place}: {text} -> {app.target}, as [app] says" for text in apps[:1]),
         *(
