@@ -37,9 +37,6 @@ DISPENSABLE = frozenset(
 )  # fmt: skip
 THROWAWAY = {"ssl_certificate": "throwaway.crt", "ssl_certificate_key": "throwaway.key"}
 """A self-made certificate for localhost, known to everybody: it protects nothing."""
-THROWAWAY_FILES = {
-    name: (SHIPPED / name).read_text(encoding="ascii") for name in THROWAWAY.values()
-}
 FROM_PREFIX = frozenset({"alias", "root"})
 CACHES = frozenset({f"{kind}_cache_path" for kind in ("fastcgi", "proxy", "scgi", "uwsgi")})
 OTHER_WORLDS = frozenset({"mail", "stream"})
@@ -108,11 +105,8 @@ class Rewiring:
                 self._log(site)
             elif name in CACHES or name.removesuffix("_temp_path") in TEMPORARY:
                 self._replace(site, 0, str(self.wiring.directory / self._named(words[0])))
-            elif name in CERTIFICATES and self._is_lacking(site):
-                self._replace(site, 0, str(self.wiring.directory / THROWAWAY[name]))
-                self.files |= THROWAWAY_FILES
-            elif name in DISPENSABLE and not self._is_readable(words[0]):
-                self._drop(site, "no such file for this user")
+            elif name in {*CERTIFICATES, *DISPENSABLE} and self._tls(site):
+                continue
             elif name in FROM_CONFIG_FOLDER and not words[0].startswith(("/", "$", "data:")):
                 self._replace(site, 0, str(folder / words[0]))
             elif name in FROM_PREFIX and not words[0].startswith(("/", "$")):
@@ -120,6 +114,19 @@ class Rewiring:
                 self._replace(site, 0, str(near / words[0]))
             elif name == "load_module" and not words[0].startswith("/"):
                 self._module(site)
+
+    def _tls(self, site: Site) -> bool:
+        """Whether a file of TLS is not here, and has been seen to."""
+        name, word = site.directive.name, site.directive.words[0]
+        if name in CERTIFICATES and self._is_lacking(site):
+            self._replace(site, 0, str(self.wiring.directory / THROWAWAY[name]))
+            for file in THROWAWAY.values():
+                self.files[file] = (SHIPPED / file).read_text(encoding="ascii")
+            return True
+        if name in DISPENSABLE and not self._is_readable(word):
+            self._drop(site, "no such file for this user")
+            return True
+        return False
 
     def _is_lacking(self, site: Site) -> bool:
         """Whether a certificate or its key is not here: then the pair is replaced."""
