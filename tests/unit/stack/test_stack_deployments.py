@@ -41,7 +41,10 @@ def adopted(path: Path, kind: type[Component]) -> Component:
 
 def app(folder: Path) -> App:
     return App(
-        interface=Interface.WSGI, target="shop:app", directory=folder, python=Path("/usr/bin/python3")
+        interface=Interface.WSGI,
+        target="shop:app",
+        directory=folder,
+        python=Path("/usr/bin/python3"),
     )
 
 
@@ -55,7 +58,9 @@ def wiring(component: Component, folder: Path) -> Wiring:
     return Wiring(
         directory=Path("/box/app"),
         listen=listen,
-        upstream=None if upstream is None else Endpoint(speaks=upstream.speaks, path=Path("/box/s/app")),
+        upstream=None
+        if upstream is None
+        else Endpoint(speaks=upstream.speaks, path=Path("/box/s/app")),
         binary=(f"/usr/bin/{component.name}",),
         app=app(folder),
         user="root",
