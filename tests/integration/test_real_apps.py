@@ -15,7 +15,7 @@ import pytest
 from labcoat.host.local import LocalHost
 from labcoat.host.sandbox import Sandbox
 from labcoat.lab.handover.digests import digests_of
-from labcoat.lab.handover.writing import tuned_files
+from labcoat.lab.handover.patch import tuned_files
 from labcoat.lab.study.study_file import read_study
 from labcoat.load.generator import Generator
 from labcoat.load.summary import summarise
