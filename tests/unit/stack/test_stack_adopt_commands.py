@@ -11,6 +11,7 @@ from labcoat.model.stack import Endpoint, Speaks
 from labcoat.model.study import App, ComponentSpec, Interface
 from labcoat.model.variant import ORIGIN, Variant
 from labcoat.stack.base import Component, Wiring
+from labcoat.stack.edits import edited
 from labcoat.stack.servers.gunicorn import Gunicorn
 from labcoat.stack.servers.uvicorn import Uvicorn
 from labcoat.stack.servers.uwsgi import Uwsgi
@@ -55,13 +56,13 @@ def test_gunicorns_line_wins_over_its_environment_and_that_over_the_file(tmp_pat
     assert rendered.unset == ("GUNICORN_CMD_ARGS",)
 
     levels = {"gunicorn.threads": 4, "gunicorn.timeout": 5, "gunicorn.keepalive": 6}
-    edited = component.edited(Variant.of(levels))
-    after = {file.path.name: file.after for file in edited.files}
+    handed = component.edited(Variant.of(levels))
+    after = {file.path.name: file.after for file in handed.files}
     assert after == {
         "Procfile": "web: gunicorn shop:app --threads 4 -b 0.0.0.0:$PORT\n",
         "gunicorn.conf.py": CONF.replace("timeout = 20", "timeout = 5"),
     }
-    assert edited.by_hand == (
+    assert handed.by_hand == (
         "gunicorn: --keep-alive 6 in GUNICORN_CMD_ARGS of its environment, and in [app] env",
     )
 
@@ -74,8 +75,6 @@ def test_a_computed_level_gives_way_where_it_stands(tmp_path: Path) -> None:
 
 
 def test_a_command_of_labcoat_toml_is_edited_there(tmp_path: Path) -> None:
-    from labcoat.stack.edits import edited
-
     line = "uvicorn tiny:app --host 0.0.0.0 --workers 2"
     text = f'[stack]  # ours\nuvicorn = {{ command = "{line}" }} # live\n'
     (tmp_path / "labcoat.toml").write_text(text)
@@ -114,8 +113,8 @@ def test_uwsgis_line_is_laid_over_the_file_that_it_names(tmp_path: Path) -> None
     assert (component.origin_level("processes"), component.origin_level("threads")) == ("3", "2")
     text = component.render(ORIGIN, wiring(tmp_path, component)).files["uwsgi.ini"]
     assert "http = 127.0.0.1:9001" in text
-    edited = component.edited(Variant.of({"uwsgi.processes": 4, "uwsgi.threads": 5}))
-    assert {file.path.name: file.after for file in edited.files} == {
+    handed = component.edited(Variant.of({"uwsgi.processes": 4, "uwsgi.threads": 5}))
+    assert {file.path.name: file.after for file in handed.files} == {
         "Dockerfile": docker.read_text().replace('"3"', '"4"'),
         "uwsgi.yaml": "uwsgi:\n  processes: 2\n  threads: 5\n",
     }
