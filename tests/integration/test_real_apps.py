@@ -1,11 +1,13 @@
 """Apps of other people, from PyPI, as their users would deploy them: up, asked, handed over.
 
-Their environment is made once a session, by pip, beside the tests' own.
+Their environment is made once a session, by pip, beside the tests' own; LABCOAT_REAL_APPS names
+one that is there already.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -30,13 +32,17 @@ PACKAGES = (
     "kinto[postgresql]==26.*", "psycopg[binary]", "psycopg2-binary", "pyuwsgi",
 )  # fmt: skip
 
+pytestmark = pytest.mark.timeout(1200)  # what pip and imports take is not what is asked here
+
 
 @pytest.fixture(scope="session")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An environment that holds the apps and their servers, and nothing of labcoat."""
+    if "LABCOAT_REAL_APPS" in os.environ:
+        return Path(os.environ["LABCOAT_REAL_APPS"])
     folder = tmp_path_factory.mktemp("apps") / "venv"
     subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
-    pip = [str(folder / "bin" / "pip"), "install", "-q", "--disable-pip-version-check"]
+    pip = [str(folder / "bin" / "pip"), "install", "-q", "--no-compile"]
     subprocess.run([*pip, *PACKAGES], check=True)
     return folder
 

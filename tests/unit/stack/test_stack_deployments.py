@@ -171,3 +171,38 @@ def test_a_broken_file_is_told_with_its_line(
         adopted(file, kind).render(ORIGIN, wiring(adopted(file, kind), tmp_path))
     assert where in (caught.value.where or "")
     assert caught.value.way_out
+
+
+def test_a_level_of_postgres_is_changed_in_the_included_file_that_says_it(tmp_path: Path) -> None:
+    (tmp_path / "conf.d").mkdir()
+    main = tmp_path / "postgresql.conf"
+    main.write_text("shared_buffers = 64MB\nwork_mem = 1MB\ninclude_dir = 'conf.d'\nport = 5433\n")
+    tuned = tmp_path / "conf.d" / "10-tuned.conf"
+    tuned.write_text(
+        "shared_buffers = 96MB\t# ours\nlogging_collector = on\ninclude '../last.conf'"
+    )
+    (tmp_path / "last.conf").write_text("jit = off\n")
+    (tmp_path / "conf.d" / "notes.txt").write_text("not = read\n")
+    component = adopted(main, Postgres)
+    assert component.origin_level("shared_buffers") == "96MB"
+    levels = {"postgres.shared_buffers": "1GB", "postgres.work_mem": "4MB", "postgres.jit": True}
+    after = {file.path.name: file.after for file in component.edited(Variant.of(levels)).files}
+    assert after == {
+        "postgresql.conf": main.read_text().replace("1MB", "4MB"),
+        "10-tuned.conf": tuned.read_text().replace("96MB", "1GB"),
+        "last.conf": "jit = on\n",
+    }
+    rendered = component.render(Variant.of(levels), wiring(component, tmp_path))
+    argv = " ".join(rendered.argv)
+    assert "-c shared_buffers=1GB" in argv
+    assert "-c jit=on" in argv
+    assert "-c log_directory=/box/app/log" in argv  # the included file turns the collector on
+    assert "work_mem = 4MB" in rendered.files["postgresql.conf"]
+
+
+def test_a_postgresql_conf_that_includes_itself_is_told(tmp_path: Path) -> None:
+    file = tmp_path / "postgresql.conf"
+    file.write_text("port = 5433\ninclude 'postgresql.conf'\n")
+    with pytest.raises(RenderError, match="includes itself") as caught:
+        adopted(file, Postgres)
+    assert (caught.value.where or "").endswith("postgresql.conf:2")
