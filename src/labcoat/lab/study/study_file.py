@@ -73,7 +73,11 @@ FileForm = TypeVar("FileForm", StudyForm, WorkloadFileForm)
 def read_form(path: Path, kind: type[FileForm]) -> tuple[Path, FileForm]:
     """The file's absolute path, and what it says. Raises: UsageError with every mistake."""
     file = Path(os.path.abspath(path.expanduser()))  # noqa: PTH100  keeps symbolic links
-    text = read_text(file)
+    return file, form_of(read_text(file), file, kind)
+
+
+def form_of(text: str, file: Path, kind: type[FileForm]) -> FileForm:
+    """What a file with this text says. Raises: UsageError with every mistake."""
     tables = parse(text, file)
     form: FileForm | None = None
     mistakes = list(find_contradictions(tables))
@@ -83,7 +87,7 @@ def read_form(path: Path, kind: type[FileForm]) -> tuple[Path, FileForm]:
         mistakes += [explain(details, kind) for details in error.errors(include_url=False)]
     if mistakes or form is None:
         raise complain(file, mistakes, key_lines(text))
-    return file, form
+    return form
 
 
 def read_text(file: Path) -> str:
