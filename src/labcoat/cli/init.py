@@ -80,11 +80,12 @@ def look(folder: Path, *, check: bool, app: str | None, server: str | None) -> O
     """Read the project, propose, and write unless there is a file or it is only a check."""
     from dataclasses import replace
 
+    from labcoat.lab.handover import unified
     from labcoat.lab.study.study_file import STUDY_FILE, read_text
     from labcoat.project.evidence import gather
     from labcoat.project.proposal import Answers
     from labcoat.project.proposing import propose
-    from labcoat.project.writing import answered, changed, create, difference, rendered
+    from labcoat.project.writing import answered, changed, create, rendered
 
     root = Path(os.path.abspath(folder.expanduser()))  # noqa: PTH100 - keeps symbolic links
     if not root.is_dir():
@@ -105,7 +106,7 @@ def look(folder: Path, *, check: bool, app: str | None, server: str | None) -> O
         proposal=proposal,
         before=before,
         after=after,
-        diff=difference(before or "", after),
+        diff=unified.patch(STUDY_FILE, before or "", after),
         mistakes=wrong,
     )
     if before is None and not check:

@@ -76,7 +76,8 @@ def _option(grammar: Grammar, word: str) -> tuple[str | None, str | None]:
 def _is_flag(grammar: Grammar, name: str, queue: Sequence[str]) -> bool:
     if name in grammar.flags or name.removeprefix("no-") in grammar.flags:
         return True
-    return not queue or (queue[0].startswith("-") and _NUMBER.fullmatch(queue[0]) is None)
+    is_option = bool(queue) and queue[0].startswith("-") and queue[0] != "-"
+    return not queue or (is_option and _NUMBER.fullmatch(queue[0]) is None)
 
 
 def _take(grammar: Grammar, parsed: Parsed, name: str, value: str | None) -> None:

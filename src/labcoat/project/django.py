@@ -57,7 +57,7 @@ def read_django(folder: Folder) -> Iterator[Clue]:
 
 def defaults_of(module: Module) -> Iterator[tuple[str, int]]:
     """(settings module, line) of each ``os.environ.setdefault("DJANGO_SETTINGS_MODULE", ...)``."""
-    for call in module.calls():
+    for call in module.calls:
         if isinstance(call.func, ast.Attribute) and call.func.attr == "setdefault":
             texts = [text_of(argument) for argument in call.args]
             if len(texts) == 2 and texts[0] == SETTINGS and texts[1] is not None:

@@ -51,6 +51,9 @@ READERS: tuple[Reader, ...] = (
     read_database_files,
 )
 
+SETTERS: tuple[Reader, ...] = (read_units, read_dockerfiles, read_compose, read_variables)
+"""Those that tell which settings of Django are in force."""
+
 Kind = TypeVar("Kind", bound=Clue)
 
 
@@ -73,7 +76,7 @@ def gather(root: Path, environment: Mapping[str, str] | None = None) -> Evidence
 
 def evidence_of(folder: Folder) -> Evidence:
     """What these texts say."""
-    variables = [c for read in READERS[:4] for c in read(folder) if isinstance(c, Variable)]
+    variables = [c for read in SETTERS for c in read(folder) if isinstance(c, Variable)]
     folder = in_force(folder, iter(variables))
     clues: list[Clue] = list(folder.remarks)
     for read in READERS:

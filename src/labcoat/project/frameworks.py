@@ -39,7 +39,6 @@ MAKERS: Mapping[str, tuple[str, Interface]] = {
 MADE_BY_METHOD = {"make_wsgi_app": ("Pyramid", WSGI)}  # config.make_wsgi_app()
 APP_NAMES = ("application", "app", "api", "wsgi", "asgi")
 _ROUTERS = {"route", "get", "api_route", "view"}
-_DEVELOPMENT = {"Flask": "app.run()", "Bottle": "run()"}
 
 Made = tuple[str, Interface | None]
 
@@ -78,28 +77,24 @@ def module_name(folder: Folder, path: str) -> tuple[str, str]:
 def read_routes(folder: Folder) -> Iterator[Clue]:
     """Paths without parameters that a decorator, or Django's root ``urlpatterns``, gives a GET."""
     for path, module in folder.modules.items():
-        for node in ast.walk(module.tree):
-            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-                for call in node.decorator_list:
-                    yield from _route(path, module, call)
+        for function in module.functions:
+            for call in function.decorator_list:
+                yield from _route(path, module, call)
 
 
 def read_own_servers(folder: Folder) -> Iterator[Clue]:
     """``app.run()``: the framework's own server, which is for development."""
     for path, module in folder.modules.items():
         made = {name for name, node, _ in module.bindings() if _made(module, node, {}) is not None}
-        for statement in (*module.main, *module.top):
-            for call in ast.walk(statement):
-                if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Attribute):
-                    continue
-                owner = call.func.value
-                if call.func.attr == "run" and isinstance(owner, ast.Name) and owner.id in made:
-                    what = f"{owner.id}.run() starts the framework's own development server"
-                    yield Remark(
-                        place=Place(path, call.lineno),
-                        what=what,
-                        way_out="it is never measured: labcoat starts the app server of [stack]",
-                    )
+        for call in module.calls if made else ():
+            owner = call.func.value if isinstance(call.func, ast.Attribute) else None
+            if isinstance(owner, ast.Name) and owner.id in made and call.func.attr == "run":
+                what = f"{owner.id}.run() starts the framework's own development server"
+                yield Remark(
+                    place=Place(path, call.lineno),
+                    what=what,
+                    way_out="it is never measured: labcoat starts the app server of [stack]",
+                )
 
 
 def _apps(

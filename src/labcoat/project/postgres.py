@@ -26,15 +26,14 @@ def read_wanted(folder: Folder) -> Iterator[Clue]:
     for path, module in folder.modules.items():
         if path.startswith("scripts/") or "/management/" in path:
             continue
-        for node in ast.walk(module.tree):
+        for node in (*module.subscripts, *module.calls):
             found = _read(module, node)
             if found is not None:
                 name, is_required = found
-                line = getattr(node, "lineno", None)
-                yield Wanted(place=Place(path, line), name=name, is_required=is_required)
+                yield Wanted(place=Place(path, node.lineno), name=name, is_required=is_required)
 
 
-def _read(module: Module, node: ast.AST) -> tuple[str, bool] | None:
+def _read(module: Module, node: ast.expr) -> tuple[str, bool] | None:
     if isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Load):
         name = text_of(node.slice) if module.dotted(node.value) == "os.environ" else None
         return None if name is None else (name, True)

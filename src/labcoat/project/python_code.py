@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 
@@ -21,13 +21,16 @@ class Module:
     """A module as syntax. ``aliases``: local name -> the dotted name that was imported.
 
     ``top``: the statements that importing the module executes, those within ``if`` and ``try``
-    too, but not what only ``python module.py`` does, which is ``main``.
+    too, but not what only ``python module.py`` does, which is ``main``. ``calls``,
+    ``functions``, ``subscripts``: every one of them, wherever it stands.
     """
 
-    tree: ast.Module = field(repr=False)
     aliases: Mapping[str, str] = field(repr=False)
     top: tuple[ast.stmt, ...] = field(repr=False)
     main: tuple[ast.stmt, ...] = field(repr=False)
+    calls: tuple[ast.Call, ...] = field(repr=False)
+    functions: tuple[ast.FunctionDef | ast.AsyncFunctionDef, ...] = field(repr=False)
+    subscripts: tuple[ast.Subscript, ...] = field(repr=False)
 
     def dotted(self, node: ast.expr) -> str:
         """The full name that an expression means: ``flask.Flask``; empty for anything else."""
@@ -63,10 +66,6 @@ class Module:
                 found.pop(name, None)
         return found
 
-    def calls(self) -> Iterator[ast.Call]:
-        """Every call, wherever it stands."""
-        return (node for node in ast.walk(self.tree) if isinstance(node, ast.Call))
-
 
 def read_module(text: str) -> Module | SyntaxTrouble:
     """The module of a text; nothing of it is executed."""
@@ -74,8 +73,17 @@ def read_module(text: str) -> Module | SyntaxTrouble:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of the user's escapes, which are not our concern
             tree = ast.parse(text)
-        top, main = tuple(_executed(tree.body)), tuple(_main(tree.body))
-        return Module(tree=tree, aliases=dict(_aliases(tree)), top=top, main=main)
+        every = list(ast.walk(tree))
+        return Module(
+            aliases=dict(_aliases(every)),
+            top=tuple(_executed(tree.body)),
+            main=tuple(_main(tree.body)),
+            calls=tuple(node for node in every if isinstance(node, ast.Call)),
+            functions=tuple(
+                node for node in every if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+            ),
+            subscripts=tuple(node for node in every if isinstance(node, ast.Subscript)),
+        )
     except SyntaxError as error:
         return SyntaxTrouble(error.msg, error.lineno)
     except (ValueError, RecursionError, MemoryError) as error:
@@ -127,8 +135,8 @@ def _main(body: list[ast.stmt]) -> Iterator[ast.stmt]:
             yield from statement.body
 
 
-def _aliases(tree: ast.Module) -> Iterator[tuple[str, str]]:
-    for node in ast.walk(tree):
+def _aliases(every: Iterable[ast.AST]) -> Iterator[tuple[str, str]]:
+    for node in every:
         if isinstance(node, ast.Import):
             for name in node.names:
                 yield (name.asname, name.name) if name.asname else (_first(name.name),) * 2

@@ -323,7 +323,7 @@ def _script(folder: Folder, command: Command, script: str) -> Iterator[Clue]:
         if clue.place.path == script:
             yield replace(clue, source=command.source) if isinstance(clue, Server) else clue
     module = folder.modules[script]
-    for call in module.calls():
+    for call in module.calls:
         if isinstance(call.func, ast.Attribute) and call.func.attr == "run":
             owner = call.func.value
             if isinstance(owner, ast.Name) and owner.id in {"app", "application", "api"}:
@@ -335,7 +335,7 @@ def _script(folder: Folder, command: Command, script: str) -> Iterator[Clue]:
 def read_scripts(folder: Folder) -> Iterator[Clue]:
     """``uvicorn.run("module:app", workers=4)`` in the code."""
     for path, module in folder.modules.items():
-        for call in module.calls():
+        for call in module.calls:
             if module.dotted(call.func) != "uvicorn.run":
                 continue
             said = keywords(call)

@@ -15,7 +15,7 @@ _FILLS = frozenset({"init_db.py", "populate.py", "seed.py", "seed_db.py"})
 def read_static(folder: Folder) -> Iterator[Clue]:
     """``Flask(static_folder=...)``, its folder ``static``, and ``StaticFiles(directory=...)``."""
     for path, module in folder.modules.items():
-        for call in module.calls():
+        for call in module.calls:
             name = module.dotted(call.func)
             said = keywords(call)
             if MAKERS.get(name, ("", None))[0] == "Flask":

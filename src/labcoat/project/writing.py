@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import os
 import tomllib
@@ -184,17 +183,6 @@ def _frozen(value: Any) -> Value:
     if isinstance(value, dict):
         return {key: _frozen(inner) for key, inner in value.items()}
     return tuple(_frozen(inner) for inner in value) if isinstance(value, list) else value
-
-
-def difference(before: str, after: str) -> str:
-    """A unified diff of the two texts, as ``patch -p1`` takes it; empty if they are the same."""
-    lines = difflib.unified_diff(
-        before.splitlines(keepends=True),
-        after.splitlines(keepends=True),
-        f"a/{STUDY_FILE}",
-        f"b/{STUDY_FILE}",
-    )
-    return "".join(line if line.endswith("\n") else f"{line}\n" for line in lines)
 
 
 def create(file: Path, text: str) -> None:

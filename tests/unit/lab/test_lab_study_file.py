@@ -189,7 +189,8 @@ WRONG: list[tuple[str, str, str]] = [
     ("app", "env = { A = '{env:NO_SUCH_VARIABLE}' }",
      "app.env.A: {{env:NO_SUCH_VARIABLE}}: the variable NO_SUCH_VARIABLE is not set here"),
     ("app", "env = { A = '{redis.url}' }", "app.env.A: unknown placeholder {{redis.url}}; known are "
-     "{{database.url}} and {{env:NAME}}"),
+     "{{database.url}}, {{database.location}}, {{database.host}}, {{database.port}}, "
+     "{{database.name}}, {{database.user}}, {{env:NAME}}"),
     ("app", 'env = { A = "\\u0000" }',
      "app.env.A: an environment variable cannot hold a NUL character"),
     ("app", "seed = ['{pyton}']", "app.seed[0]: unknown placeholder {{pyton}}; known are {{python}} "

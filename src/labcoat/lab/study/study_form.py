@@ -31,6 +31,7 @@ _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 PLACEHOLDER = re.compile(r"\{(env:\w*|[A-Za-z_]+\.[A-Za-z_.]+)\}")
 _SEED_PLACEHOLDER = re.compile(r"\{([A-Za-z_][\w.]*)\}")
+DATABASE = tuple(f"database.{part}" for part in ("url", "location", "host", "port", "name", "user"))
 MAX_BODY_BYTES = 16 * 1024 * 1024
 
 
@@ -120,8 +121,8 @@ def is_env_value(value: str) -> str:
         if kind == "env":
             if variable not in os.environ:
                 raise wrong(f"{{env:{variable}}}: the variable {variable} is not set here")
-        elif name != "database.url":
-            known = "{database.url} and {env:NAME}"
+        elif name not in DATABASE:
+            known = ", ".join(f"{{{one}}}" for one in (*DATABASE, "env:NAME"))
             raise wrong(f"unknown placeholder {{{name}}}; known are {known}")
     if "\0" in value:
         raise wrong("an environment variable cannot hold a NUL character")
@@ -252,8 +253,9 @@ class AppForm(Form):
     ] = Field(
         {},
         description=(
-            "The app's environment. `{database.url}` becomes the database's URL, `{env:NAME}` "
-            "the variable NAME of your own environment (for secrets)."
+            "The app's environment. `{database.url}` becomes the database's URL (its parts are "
+            "`{database.host}`, `.port`, `.name`, `.user`, and `.location`, the URL after its "
+            "scheme), `{env:NAME}` the variable NAME of your own environment (for secrets)."
         ),
     )
     seed: (

@@ -12,7 +12,13 @@ from typing import Any, get_args
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
-from labcoat.lab.study.study_form import PLACEHOLDER, ComponentForm, RequestForm, StudyForm
+from labcoat.lab.study.study_form import (
+    DATABASE,
+    PLACEHOLDER,
+    ComponentForm,
+    RequestForm,
+    StudyForm,
+)
 from labcoat.lab.study.toml_lines import KeyPath
 from labcoat.model.study import Interface
 
@@ -135,8 +141,10 @@ def contradictions_of_settings(name: str, value: object) -> Iterator[Mistake]:
 def needs_of_database(app: Mapping[str, Any]) -> Iterator[Mistake]:
     env = app.get("env")
     for name, value in env.items() if isinstance(env, dict) else ():
-        if isinstance(value, str) and "database.url" in PLACEHOLDER.findall(value):
-            yield Mistake(("app", "env", name), "{database.url} needs a database in [stack]")
+        needed = [] if not isinstance(value, str) else PLACEHOLDER.findall(value)
+        for each in DATABASE:
+            if each in needed:
+                yield Mistake(("app", "env", name), f"{{{each}}} needs a database in [stack]")
     if "seed" in app:
         yield Mistake(("app", "seed"), "fills a database, and [stack] names none (postgres)")
 
