@@ -39,16 +39,14 @@ _CONFIGURATION = re.compile(
 _NOT_READ = re.compile(r"\.(?:lock|md|rst|svg|png|jpe?g|gif|so|pyc|gz|zip|j2|tpl|template)$")
 # Words of Python files that may hold an app, its settings, or what starts it. Plain words:
 # to look for each of them is quicker than one expression for all.
-_TELLS = tuple(
-    word.encode()
-    for word in (
-        """start_response receive get_wsgi_application get_asgi_application make_wsgi_app Flask(
-        FastAPI( Starlette( Quart( Bottle( Litestar( Sanic( OpenAPI( default_app falcon
-        connexion ProtocolTypeRouter get_app( create_app make_app build_app SETTINGS_MODULE
-        WSGI_APPLICATION ASGI_APPLICATION DATABASES environ getenv decouple uvicorn.run
-        StaticFiles wsgi_app"""
-    ).split()
-)
+_TELLS = (
+    b"start_response", b"receive", b"get_wsgi_application", b"get_asgi_application",
+    b"make_wsgi_app", b"Flask(", b"FastAPI(", b"Starlette(", b"Quart(", b"Bottle(", b"Litestar(",
+    b"Sanic(", b"OpenAPI(", b"default_app", b"falcon", b"connexion", b"ProtocolTypeRouter",
+    b"get_app(", b"create_app", b"make_app", b"build_app", b"SETTINGS_MODULE",
+    b"WSGI_APPLICATION", b"ASGI_APPLICATION", b"DATABASES", b"environ", b"getenv", b"decouple",
+    b"uvicorn.run", b"StaticFiles", b"wsgi_app",
+)  # fmt: skip
 _TELLING_NAMES = re.compile(
     r"wsgi|asgi|settings|gunicorn|^manage|^app|^main|^seed|^init_db|populate"
 )

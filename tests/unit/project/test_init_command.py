@@ -7,7 +7,7 @@ import os
 import subprocess
 import time
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ Project = Callable[[Mapping[str, str | bytes]], Path]
 
 
 @pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     for name in ("FLASK_APP", "SECRET_KEY", "WEB_CONCURRENCY"):
         monkeypatch.delenv(name, raising=False)
 
@@ -38,7 +38,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project
         monkeypatch.chdir(folder)
         return folder
 
-    yield build
+    return build
 
 
 def states(folder: Path) -> dict[str, tuple[bytes, int]]:
@@ -269,7 +269,7 @@ BAD: list[tuple[str, dict[str, str | bytes], int, str]] = [
     ("uwsgi in another language", {**PLAIN, "uwsgi.yaml": "uwsgi:\n  master: true\n"}, 0, "only .ini files of uWSGI can be measured"),
     ("a study file that is broken", {**PLAIN, "labcoat.toml": "[app\n"}, 2, "the study file is not valid TOML"),
     ("a study file of another shape", {**PLAIN, "labcoat.toml": "app = 3\n"}, 2, "not whole yet"),
-    ("deep nesting", {**PLAIN, "app2.py": "app = " + "(" * 5000 + ")" * 5000}, 0, "app2.py: is not Python"),
+    ("deep nesting", {**PLAIN, "app2.py": "app = " + "(" * 5000 + ")" * 5000}, 0, "app2.py:1: is not Python"),
     ("a large file", {**PLAIN, "Dockerfile": "#" * 600_000}, 0, "Dockerfile: was not read: larger than 512 KiB"),
 ]  # fmt: skip
 
