@@ -23,6 +23,7 @@ from labcoat.lab.trial.events import (
     Asked,
     BlockJudged,
     BlockVoided,
+    CampaignBegun,
     ComponentUp,
     CourseTold,
     Event,
@@ -37,6 +38,7 @@ from labcoat.model.domain import spelled
 from labcoat.model.stats import Decision, Verdict
 from labcoat.report.experiment import MARKS, VERDICTS
 from labcoat.report.format import clock, effect, evidence, rate, seconds
+from labcoat.report.tune.opening import opening
 
 _STYLES = {
     Verdict.IMPROVED: "green",
@@ -121,6 +123,9 @@ class LiveView:
                 self._asked(event)
             case BlockJudged():
                 self._judged(event)
+            case CampaignBegun():
+                for line in opening(event.objective, event.budget_s, event.before):
+                    self._line(escape(line))
             case StepTaken() | CourseTold():
                 self._campaign(event)
             case _:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from labcoat.lab.campaign.asked import Tune
 from labcoat.lab.campaign.candidates import Candidate, LeftOut
+from labcoat.lab.campaign.crew import Crew
 from labcoat.lab.campaign.shares import Shares
 from labcoat.lab.campaign.spending import Spending
 from labcoat.lab.campaign.worth import Means
@@ -85,6 +86,7 @@ class Course:
     origin: str
     before: Baseline
     shares: Shares
+    crew: Crew
     server: str
     candidates: tuple[Candidate, ...]
     left_out: tuple[LeftOut, ...]
@@ -233,8 +235,16 @@ class Course:
 
     def hope(self, key: Key) -> float:
         """What a change may be expected to give where it helps, a ratio."""
-        hopes = [self.shares.hope(each.knob) for each in self.candidates_of(key)]
-        return math.prod(1 + each for each in hopes) - 1
+        return math.prod(1 + self._hope(each) for each in self.candidates_of(key)) - 1
+
+    def _hope(self, candidate: Candidate) -> float:
+        """Of a number of workers, what it promises over the present one, within its bound."""
+        knob = candidate.knob
+        now = dict(self.incumbent.assignment).get(knob.name, candidate.change.before)
+        if not self.crew.counts(knob) or not isinstance(now, int):
+            return self.shares.hope(knob)
+        promised = self.crew.gain(now, int(candidate.level))
+        return min(max(0.0, promised), self.shares.bound(knob))
 
     def oriented(self, experiment: Experiment) -> list[float]:
         """Its values so far, signed so that up is better."""
