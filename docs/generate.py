@@ -164,9 +164,8 @@ def study_file_page() -> str:
         + "```\n\n"
         + "".join(table_section("", study_form.StudyForm))
         + f"Components, front to back: {components}.\n"
-        "At most one of a kind, and exactly one app server. A component is the\n"
-        "path of your own file, `true` for none, or a table; `granian` and `uvicorn` read no\n"
-        "file, `nginx` takes no options.\n"
+        "At most one of a kind, and exactly one app server. A component is the path of your own\n"
+        "file, `true` for none, or a table; `nginx` takes no options.\n"
     )
 
 

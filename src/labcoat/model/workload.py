@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+SAFE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
+"""Methods that ask and change nothing (RFC 9110, section 9.2.1)."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Expectation:
@@ -70,6 +73,11 @@ class Workload:
         names = [request.name for request in self.requests]
         if len(set(names)) != len(names):
             raise ValueError("two requests of a workload have the same name")
+
+    @property
+    def writes(self) -> bool:
+        """Whether a request may change what the app keeps, as its method says."""
+        return any(request.method.upper() not in SAFE for request in self.requests)
 
     @property
     def routes(self) -> tuple[str, ...]:

@@ -126,7 +126,7 @@ def test_every_key_arrives(write: Write, tmp_path: Path, monkeypatch: pytest.Mon
             ("KEY", "<hush{name}>"),
             ("JSON", '{"a": {"b": 1}}'),
         ),
-        seed=("{python}", "-m", "shop.seed"),
+        seed=(("{python}", "-m", "shop.seed"),),
     )
     assert [component.name for component in study.components] == ["nginx", "granian", "postgres"]
     nginx, granian, _ = study.components
@@ -209,13 +209,13 @@ WRONG: list[tuple[str, str, str]] = [
     ("stack", "nginx = false", "stack.nginx: expected the path of its file, true for none, or a "
      'table such as {{ file = "..." }}'),
     ("stack", "nginx = { fil = 'nginx.conf' }", 'stack.nginx.fil: unknown key; did you mean "file"?; '
-     "known are file, options, binary"),
+     "known are file, command, options, binary"),
     ("stack", "nginx = { options = { a = 1 } }",
      "stack.nginx.options: nginx takes no options; write its settings into its file"),
     ("stack", "nginx = { binary = './no' }",
      "stack.nginx.binary: there is no program ./no at {root}/no"),
     ("stack", "nginx = { wait = { a = 1 } }",
-     "stack.nginx.wait: unknown key; known are file, options, binary"),
+     "stack.nginx.wait: unknown key; known are file, command, options, binary"),
     ("stack", "gunicorn = { options = { a = [1] } }",
      "stack.gunicorn.options.a: expected a string, a number, true or false"),
     ("workload", "users = '3'", "workload.users: expected a whole number, got '3'"),
@@ -319,7 +319,10 @@ def test_one_wrong_key_is_told_with_its_line(
         ),
         (
             SMALL.replace("gunicorn = true", "granian = 'nginx.conf'"),
-            ["line 5  stack.granian: granian reads no file; use granian = { options = { ... } }"],
+            [
+                "line 5  stack.granian: granian reads no file of settings; "
+                'use granian = { command = "granian ..." }'
+            ],
         ),
         (
             SMALL.replace('path = "/"', 'paht = "/"'),

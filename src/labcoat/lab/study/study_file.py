@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import sys
 import tomllib
 from pathlib import Path
@@ -16,8 +17,10 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from labcoat.errors import UsageError
+from labcoat.lab.study import env_file
 from labcoat.lab.study.study_form import (
     PLACEHOLDER,
+    AppForm,
     ComponentForm,
     ExpectForm,
     RequestForm,
@@ -26,10 +29,11 @@ from labcoat.lab.study.study_form import (
     WorkloadForm,
     find_program,
     from_folder,
+    is_dump,
 )
 from labcoat.lab.study.study_mistakes import PLACES, Mistake, explain, find_contradictions
 from labcoat.lab.study.toml_lines import KeyPath, key_lines, nearest_line
-from labcoat.model.study import App, ComponentSpec, Interface, Study
+from labcoat.model.study import App, ComponentSpec, Interface, Seed, Study
 from labcoat.model.workload import Expectation, RequestTemplate, Workload
 
 STUDY_FILE = "labcoat.toml"
@@ -196,9 +200,27 @@ def build_app(form: StudyForm, root: Path) -> App:
         target=target,
         directory=from_folder(root, app.directory),
         python=python or default_python(root),
-        env=tuple((name, fill_env(value)) for name, value in app.env.items()),
-        seed=None if app.seed is None else tuple(app.seed),
+        env=build_env(app, root),
+        seed=tuple(build_step(step, root) for step in app.seed or ()),
     )
+
+
+def build_env(app: AppForm, root: Path) -> tuple[tuple[str, str], ...]:
+    """The variables of the env files, then those of the study file, which win."""
+    variables: dict[str, str] = {}
+    for name in app.env_file:
+        text = from_folder(root, name).read_text(encoding="utf-8")
+        variables |= env_file.read(text, {**os.environ, **variables})
+    variables |= {name: fill_env(value) for name, value in app.env.items()}
+    return tuple(variables.items())
+
+
+def build_step(step: str | list[str], root: Path) -> Seed:
+    if isinstance(step, str) and is_dump(step):
+        return from_folder(root, step)
+    words = shlex.split(step) if isinstance(step, str) else step
+    is_python = words[0] in {"python", "python3"}
+    return ("{python}" if is_python else words[0], *words[1:])
 
 
 def default_python(root: Path) -> Path:
@@ -224,6 +246,7 @@ def build_component(name: str, component: ComponentForm, root: Path) -> Componen
     return ComponentSpec(
         name=name,
         file=None if component.file is None else from_folder(root, component.file),
+        command=component.command,
         options=tuple(component.options.items()),
         binary=None if component.binary is None else find_program(component.binary, root),
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 from pathlib import Path
 from typing import Annotated, Any
@@ -23,6 +24,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from labcoat.errors import LoadError, UsageError
+from labcoat.lab.study import env_file
 from labcoat.load.placeholders import parse
 from labcoat.model.metric import METRICS
 
@@ -32,6 +34,7 @@ _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 PLACEHOLDER = re.compile(r"\{(env:\w*|[A-Za-z_]+\.[A-Za-z_.]+)\}")
 _SEED_PLACEHOLDER = re.compile(r"\{([A-Za-z_][\w.]*)\}")
 DATABASE = tuple(f"database.{part}" for part in ("url", "location", "host", "port", "name", "user"))
+DUMPS = (".sql", ".sql.gz", ".dump", ".pgdump", ".backup", ".tar", ".dir")
 MAX_BODY_BYTES = 16 * 1024 * 1024
 
 
@@ -131,10 +134,63 @@ def is_env_value(value: str) -> str:
 
 def is_seed_word(word: str) -> str:
     for name in _SEED_PLACEHOLDER.findall(word):
-        if name not in {"python", "database.url"}:
+        if name not in {"python", *DATABASE}:
             known = "{python} and {database.url}"
             raise wrong(f"unknown placeholder {{{name}}}; known are {known}")
     return word
+
+
+def as_steps(value: object) -> object:
+    """The short forms of a seed: one step, or the words of one command."""
+    if isinstance(value, str):
+        return [value]
+    if isinstance(value, list) and value and all(isinstance(word, str) for word in value):
+        return value if is_step(value[0]) else [value]
+    return value
+
+
+def is_step(word: str) -> bool:
+    """Whether a string is a step by itself: a file of a database, or a command with blanks."""
+    return is_dump(word) or any(character.isspace() for character in word)
+
+
+def is_dump(word: str) -> bool:
+    """Whether a string names a file of SQL or of ``pg_dump``, by its ending."""
+    return word.lower().endswith(DUMPS) and not any(character.isspace() for character in word)
+
+
+def is_seed(step: object, info: ValidationInfo[Path]) -> str | list[str]:
+    """A step that can be taken: a file that is there, or a command."""
+    if isinstance(step, list) and step and all(isinstance(word, str) for word in step):
+        return [is_seed_word(word) for word in step]
+    if not isinstance(step, str) or not step.strip():
+        raise wrong("expected a file, a command line or a list of words")
+    if is_dump(step):
+        path = in_folder(info, step)
+        if not path.exists():
+            raise wrong(f"there is no file {path}")
+        return step
+    try:
+        shlex.split(step)
+    except ValueError as error:
+        raise wrong(f"not a command line: {error}") from error
+    return is_seed_word(step)
+
+
+def is_env_file(name: str, info: ValidationInfo[Path]) -> str:
+    existing_file(name, info)
+    path = in_folder(info, name)
+    try:
+        env_file.read(path.read_text(encoding="utf-8"), os.environ)
+    except UnicodeDecodeError as error:
+        raise wrong(f"{path} is not UTF-8 text") from error
+    except env_file.NotAnEnvFile as error:
+        raise wrong(f"{path}, line {error.line}: expected NAME=value") from error
+    return name
+
+
+def as_list(value: object) -> object:
+    return [value] if isinstance(value, str) else value
 
 
 def is_level(level: object) -> object:
@@ -258,13 +314,30 @@ class AppForm(Form):
             "scheme), `{env:NAME}` the variable NAME of your own environment (for secrets)."
         ),
     )
+    env_file: Annotated[
+        list[Annotated[str, AfterValidator(is_env_file)]], BeforeValidator(as_list)
+    ] = Field(
+        [],
+        description=(
+            "A file of `NAME=value` lines (`.env`), or a list of them, for what `env` does not "
+            "say; later ones win. Values reach no journal, report or log."
+        ),
+    )
     seed: (
-        Annotated[list[Annotated[str, AfterValidator(is_seed_word)]], Field(min_length=1)] | None
+        Annotated[
+            list[Annotated[Any, AfterValidator(is_seed)]],
+            Field(min_length=1),
+            BeforeValidator(as_steps),
+        ]
+        | None
     ) = Field(
         None,
         description=(
-            "The command that fills the database, once, as a list of words; `{python}` is "
-            "the app's interpreter. It sees the app's environment."
+            "What fills the database, once: a file of SQL (`.sql`, `.sql.gz`), an archive of "
+            "`pg_dump` (`.dump`, `.pgdump`, `.backup`, `.tar`, or a folder `.dir`), or a command "
+            'line (`"python manage.py migrate"`); a list of them is taken in order. A list of '
+            "plain words is one command; `{python}` is the app's interpreter, as `python` is. "
+            "Commands see the app's environment and run in its directory."
         ),
     )
 
@@ -272,7 +345,21 @@ class AppForm(Form):
 class ComponentForm(Form):
     """One component; a string is short for ``file``, true for an empty table."""
 
-    file: FileName | None = Field(None, description="Your own file for this component.")
+    file: FileName | None = Field(
+        None,
+        description=(
+            "Your own file for this component: its settings, or the file that holds the command "
+            "line which starts an app server (Procfile, systemd unit, Dockerfile, Compose file, "
+            "script)."
+        ),
+    )
+    command: Annotated[str, Field(min_length=1)] | None = Field(
+        None,
+        description=(
+            "The command line that starts an app server, instead of `file`: "
+            '`"gunicorn -c gunicorn.conf.py -w 4 shop:app"`. Files that it names are adopted.'
+        ),
+    )
     options: dict[str, Annotated[Any, AfterValidator(is_level)]] = Field(
         {}, description="Settings in the component's own spelling, over those of the file."
     )

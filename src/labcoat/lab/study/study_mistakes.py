@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
+from pathlib import Path
 from typing import Any, get_args
 
 from pydantic import BaseModel
@@ -21,6 +22,7 @@ from labcoat.lab.study.study_form import (
 )
 from labcoat.lab.study.toml_lines import KeyPath
 from labcoat.model.study import Interface
+from labcoat.stack.edit.command import is_command_file
 
 
 class Role(Enum):
@@ -37,16 +39,16 @@ class Place:
 
     role: Role
     serves: tuple[Interface, ...] = ()
-    has_file: bool = True
     has_options: bool = True
+    has_settings: bool = True
 
 
 PLACES: Mapping[str, Place] = {
     "nginx": Place(role=Role.WEB, has_options=False),
     "uwsgi": Place(role=Role.SERVER, serves=(Interface.WSGI,)),
     "gunicorn": Place(role=Role.SERVER, serves=(Interface.WSGI, Interface.ASGI)),
-    "granian": Place(role=Role.SERVER, serves=(Interface.WSGI, Interface.ASGI), has_file=False),
-    "uvicorn": Place(role=Role.SERVER, serves=(Interface.ASGI,), has_file=False),
+    "granian": Place(role=Role.SERVER, serves=(Interface.WSGI, Interface.ASGI), has_settings=False),
+    "uvicorn": Place(role=Role.SERVER, serves=(Interface.ASGI,), has_settings=False),
     "postgres": Place(role=Role.DATABASE),
 }
 
@@ -128,14 +130,22 @@ def contradictions_of_stack(stack: Mapping[str, Any], app: Mapping[str, Any]) ->
 
 
 def contradictions_of_settings(name: str, value: object) -> Iterator[Mistake]:
-    """A file where the component reads none, options where it takes none."""
+    """Options where the component takes none, a command where it is not the user's to start."""
     keys = {"file"} if isinstance(value, str) else value if isinstance(value, dict) else set()
     if "options" in keys and not PLACES[name].has_options:
         message = f"{name} takes no options; write its settings into its file"
         yield Mistake(("stack", name, "options"), message)
-    if "file" in keys and not PLACES[name].has_file:
-        message = f"{name} reads no file; use {name} = {{ options = {{ ... }} }}"
+    file = value.get("file") if isinstance(value, dict) else value
+    has_command = isinstance(file, str) and is_command_file(Path(file))
+    if isinstance(file, str) and not has_command and not PLACES[name].has_settings:
+        message = f'{name} reads no file of settings; use {name} = {{ command = "{name} ..." }}'
         yield Mistake(("stack", name, "file"), message)
+    if "command" in keys and not is_at(name, Role.SERVER):
+        message = f"only an app server has a command; {name} is started by labcoat"
+        yield Mistake(("stack", name, "command"), message)
+    if "command" in keys and "file" in keys:
+        message = "either file or command; the files that a command names are adopted with it"
+        yield Mistake(("stack", name, "command"), message)
 
 
 def needs_of_database(app: Mapping[str, Any]) -> Iterator[Mistake]:
