@@ -22,7 +22,7 @@ SERVERS = ("uwsgi", "gunicorn", "granian", "uvicorn")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class Result:
     """What there was, and what it should be. ``state``: new, same or changed."""
 
     file: Path
@@ -67,22 +67,22 @@ def command(
 
     Exit codes: 0 nothing is left to fill in, 2 something is, 1 error.
     """
-    outcome = look(folder, check=check, app=app, server=server)
+    result = look(folder, check=check, app=app, server=server)
     if as_json:
-        print_document(document(outcome))
+        print_document(document(result))
     else:
-        click.echo("\n".join(told(outcome, check=check)))
-    if not outcome.is_whole:
+        click.echo("\n".join(told(result, check=check)))
+    if not result.is_whole:
         raise click.exceptions.Exit(ExitCode.USAGE)
 
 
-def look(folder: Path, *, check: bool, app: str | None, server: str | None) -> Outcome:
+def look(folder: Path, *, check: bool, app: str | None, server: str | None) -> Result:
     """Read the project, propose, and write unless there is a file or it is only a check."""
     from dataclasses import replace
 
     from labcoat.lab.handover import unified
     from labcoat.lab.study.study_file import STUDY_FILE, read_text
-    from labcoat.project.evidence import gather
+    from labcoat.project.survey import gather
     from labcoat.project.proposal import Answers
     from labcoat.project.proposing import propose
     from labcoat.project.writing import answered, changed, create, rendered
@@ -92,16 +92,16 @@ def look(folder: Path, *, check: bool, app: str | None, server: str | None) -> O
         raise UsageError("there is no such folder", where=root, way_out="check the path")
     file = root / STUDY_FILE
     before = read_text(file) if os.path.lexists(file) else None
-    evidence = gather(root, os.environ)
-    proposal = propose(evidence, Answers(app=app, server=server))
+    survey = gather(root, os.environ)
+    proposal = propose(survey, Answers(app=app, server=server))
     if before is not None:
         answers = answered(before, file, app=app, server=server)
-        proposal = proposal if proposal.is_whole else propose(evidence, answers)
+        proposal = proposal if proposal.is_whole else propose(survey, answers)
     after = rendered(proposal) if before is None else changed(before, proposal, file)
     wrong = mistakes(after, file)
     if before is not None and not wrong:  # what the project leaves open, the user has settled
-        proposal = replace(proposal, questions=())
-    outcome = Outcome(
+        proposal = replace(proposal, gaps=())
+    result = Result(
         file=file,
         proposal=proposal,
         before=before,
@@ -111,8 +111,8 @@ def look(folder: Path, *, check: bool, app: str | None, server: str | None) -> O
     )
     if before is None and not check:
         create(file, after)
-        return replace(outcome, is_written=True)
-    return outcome
+        return replace(result, is_written=True)
+    return result
 
 
 def mistakes(text: str, file: Path) -> tuple[str, ...]:
@@ -127,12 +127,12 @@ def mistakes(text: str, file: Path) -> tuple[str, ...]:
     return ()
 
 
-def told(outcome: Outcome, *, check: bool) -> Iterator[str]:
-    """The outcome for people."""
+def told(result: Result, *, check: bool) -> Iterator[str]:
+    """The result for people."""
     from labcoat.project.writing import cited, spelled
 
-    proposal = outcome.proposal
-    yield click.style(str(outcome.file.parent), bold=True)
+    proposal = result.proposal
+    yield click.style(str(result.file.parent), bold=True)
     rows = [
         (line.name, spelled(line.value), cited(line.places) or line.note) for line in proposal.lines
     ]
@@ -146,47 +146,47 @@ def told(outcome: Outcome, *, check: bool) -> Iterator[str]:
         yield f"\n{click.style('note', fg='yellow')}  {remark.place}: {remark.what}"
         if remark.way_out:
             yield f"  way out  {remark.way_out}"
-    for question in proposal.questions:
-        yield f"\n{click.style('please fill in', fg='red', bold=True)}  {question.what}"
-        yield f"  way out  {question.way_out}"
+    for gap in proposal.gaps:
+        yield f"\n{click.style('please fill in', fg='red', bold=True)}  {gap.what}"
+        yield f"  way out  {gap.way_out}"
     yield ""
-    yield from _end(outcome, check=check)
+    yield from _end(result, check=check)
 
 
-def _end(outcome: Outcome, *, check: bool) -> Iterator[str]:
-    if outcome.before is not None and outcome.diff:
-        yield f"{outcome.file.name} is yours and stays as it is; this would bring it up to date:\n"
-        yield outcome.diff.rstrip("\n")
-    elif outcome.before is not None:
-        yield f"{outcome.file.name} says all of this already"
+def _end(result: Result, *, check: bool) -> Iterator[str]:
+    if result.before is not None and result.diff:
+        yield f"{result.file.name} is yours and stays as it is; this would bring it up to date:\n"
+        yield result.diff.rstrip("\n")
+    elif result.before is not None:
+        yield f"{result.file.name} says all of this already"
     elif check:
-        yield f"{outcome.file.name} would be:\n"
-        yield outcome.after.rstrip("\n")
+        yield f"{result.file.name} would be:\n"
+        yield result.after.rstrip("\n")
     else:
-        yield f"wrote {outcome.file.name}"
-    if not outcome.is_whole:
+        yield f"wrote {result.file.name}"
+    if not result.is_whole:
         yield "\nnot whole yet:"
-        yield from (f"  {text}" for text in unasked(outcome))
-    elif outcome.is_written:
+        yield from (f"  {text}" for text in unasked(result))
+    elif result.is_written:
         yield "next: fill in [workload], your visitors' mix; then labcoat up, labcoat baseline"
 
 
-def unasked(outcome: Outcome) -> Sequence[str]:
-    """What is left to fill in: the study's own complaints, else the questions."""
-    return outcome.mistakes or tuple(question.what for question in outcome.proposal.questions)
+def unasked(result: Result) -> Sequence[str]:
+    """What is left to fill in: the study's own complaints, else the gaps."""
+    return result.mistakes or tuple(gap.what for gap in result.proposal.gaps)
 
 
-def document(outcome: Outcome) -> dict[str, object]:
-    """The outcome, as ``--json`` prints it."""
+def document(result: Result) -> dict[str, object]:
+    """The result, as ``--json`` prints it."""
     from labcoat.project.writing import plain
 
-    proposal = outcome.proposal
+    proposal = result.proposal
     return {
         "schema": SCHEMA,
-        "file": str(outcome.file),
-        "state": outcome.state,
-        "is_written": outcome.is_written,
-        "is_whole": outcome.is_whole,
+        "file": str(result.file),
+        "state": result.state,
+        "is_written": result.is_written,
+        "is_whole": result.is_whole,
         "lines": [
             {
                 "key": line.name,
@@ -203,16 +203,16 @@ def document(outcome: Outcome) -> dict[str, object]:
             {"place": str(one.place), "what": one.what, "way_out": one.way_out}
             for one in proposal.remarks
         ],
-        "questions": [
+        "gaps": [
             {
                 "table": one.table,
                 "what": one.what,
                 "way_out": one.way_out,
                 "choices": {choice.name: plain(choice.value) for choice in one.choices},
             }
-            for one in proposal.questions
+            for one in proposal.gaps
         ],
-        "mistakes": list(outcome.mistakes),
-        "text": outcome.after,
-        "diff": outcome.diff,
+        "mistakes": list(result.mistakes),
+        "text": result.after,
+        "diff": result.diff,
     }

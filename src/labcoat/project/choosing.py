@@ -17,10 +17,10 @@ from labcoat.project.clues import (
     ServerFile,
     Source,
 )
-from labcoat.project.evidence import Evidence
+from labcoat.project.survey import Survey
 from labcoat.project.frameworks import APP_NAMES, find_home, home_of
 from labcoat.project.grammars import GRAMMARS
-from labcoat.project.proposal import Answers, Fact, Line, Question
+from labcoat.project.proposal import Answers, Fact, Line, Gap
 
 _PACKAGES = {"gunicorn": "gunicorn", "granian": "granian", "pyuwsgi": "uwsgi", "uvicorn": "uvicorn",
              "uwsgi": "uwsgi"}  # fmt: skip
@@ -31,35 +31,35 @@ NO_SERVER = {Interface.WSGI: "gunicorn", Interface.ASGI: "uvicorn", None: "gunic
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChosenServer:
-    """The server, or the question; ``own``: what its own file says."""
+    """The server, or the gap; ``own``: what its own file says."""
 
     server: Server | None = None
     own: ServerFile | None = None
-    question: Question | None = None
+    gap: Gap | None = None
     remarks: tuple[Remark, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChosenApp:
-    """The app, or the question. ``folder``: what comes first on the import path."""
+    """The app, or the gap. ``folder``: what comes first on the import path."""
 
     target: str = ""
     interface: Interface = Interface.WSGI
     framework: str = ""
     folder: str = ""
     places: tuple[Place, ...] = ()
-    question: Question | None = None
+    gap: Gap | None = None
     remarks: tuple[Remark, ...] = ()
 
 
-def choose_server(evidence: Evidence, answers: Answers) -> ChosenServer:
+def choose_server(survey: Survey, answers: Answers) -> ChosenServer:
     """The app server: of a command line, else of its own file, else of the dependencies."""
     asked = answers.server
-    files = evidence.of(ServerFile)
-    found = sorted(evidence.of(Server), key=lambda server: server.source)
+    files = survey.of(ServerFile)
+    found = sorted(survey.of(Server), key=lambda server: server.source)
     if any(server.source < Source.CODE for server in found):
         found = [server for server in found if server.source < Source.CODE]
-    for more in ([_of_file(one) for one in files], _of_packages(evidence)):
+    for more in ([_of_file(one) for one in files], _of_packages(survey)):
         if asked is not None:
             found = [server for server in found if server.name == asked]
         found = found or more
@@ -68,7 +68,7 @@ def choose_server(evidence: Evidence, answers: Answers) -> ChosenServer:
         found = [server for server in found if server.name == asked] or [named]
     names = list(dict.fromkeys(server.name for server in found))
     if len(names) != 1:
-        return ChosenServer(question=_which(evidence, found))
+        return ChosenServer(gap=_which(survey, found))
     return _settled(found, files)
 
 
@@ -78,9 +78,9 @@ def _of_file(one: ServerFile) -> Server:
     )
 
 
-def _of_packages(evidence: Evidence) -> list[Server]:
+def _of_packages(survey: Survey) -> list[Server]:
     """What the dependencies offer for the interface of the apps in the code."""
-    interfaces = {one.interface for one in evidence.of(AppObject)} - {None}
+    interfaces = {one.interface for one in survey.of(AppObject)} - {None}
     wrong: set[str] = set()
     if interfaces == {Interface.WSGI}:
         wrong = _ASGI_ONLY
@@ -88,31 +88,31 @@ def _of_packages(evidence: Evidence) -> list[Server]:
         wrong = _WSGI_ONLY
     return [
         Server(place=one.place, name=_PACKAGES[one.package], source=Source.ENVIRONMENT)
-        for one in evidence.of(Dependency)
+        for one in survey.of(Dependency)
         if _PACKAGES.get(one.package, "") not in {"", *wrong}
     ]
 
 
-def _which(evidence: Evidence, found: Sequence[Server]) -> Question:
+def _which(survey: Survey, found: Sequence[Server]) -> Gap:
     if found:
         distinct = {server.name: server for server in reversed(found)}
         places = ", ".join(f"{one.name} ({one.place})" for one in reversed(distinct.values()))
-        return Question(
+        return Gap(
             table="stack",
             what=f"which server serves production? The project names several: {places}",
             way_out="labcoat init --server NAME",
             choices=tuple(_server_line(one) for one in reversed(distinct.values())),
         )
-    others = evidence.of(OtherServer)
+    others = survey.of(OtherServer)
     said = "; ".join(
         f"{one.name} ({one.place}) is "
         + ("for development" if one.is_for_development else "not one that labcoat starts")
         for one in dict.fromkeys(others)
     )
-    interfaces = {one.interface for one in evidence.of(AppObject)} - {None}
+    interfaces = {one.interface for one in survey.of(AppObject)} - {None}
     name = NO_SERVER[next(iter(interfaces)) if len(interfaces) == 1 else None]
     known = ", ".join(grammar.name for grammar in GRAMMARS)
-    return Question(
+    return Gap(
         table="stack",
         what="which server serves production? " + (said or "The project names none"),
         way_out=f"labcoat init --server {name}, or another of {known}",
@@ -153,33 +153,33 @@ def _essence(server: Server) -> tuple[object, ...]:
     return server.options, server.file, server.target
 
 
-def choose_app(evidence: Evidence, chosen: ChosenServer, answers: Answers) -> ChosenApp:
+def choose_app(survey: Survey, chosen: ChosenServer, answers: Answers) -> ChosenApp:
     """The app object: as the server is told, else as a setting names it, else of the code."""
     server, own = chosen.server, chosen.own
     wanted = _interface_of(server, own)
     if answers.app is not None:
-        return _placed(evidence, answers.app, wanted, (answers.place,), "")
+        return _placed(survey, answers.app, wanted, (answers.place,), "")
     if server is not None and server.target:
         if _is_called(server):
-            return ChosenApp(question=_factory(server.target, server.place))
-        return _placed(evidence, server.target, wanted, (server.place,), server.folder)
+            return ChosenApp(gap=_factory(server.target, server.place))
+        return _placed(survey, server.target, wanted, (server.place,), server.folder)
     if own is not None and own.target:
-        return _placed(evidence, own.target, wanted, (own.place,), own.folder or "")
-    return _of_setting(evidence, wanted) or _of_code(evidence, wanted)
+        return _placed(survey, own.target, wanted, (own.place,), own.folder or "")
+    return _of_setting(survey, wanted) or _of_code(survey, wanted)
 
 
-def _of_setting(evidence: Evidence, wanted: Interface | None) -> ChosenApp | None:
+def _of_setting(survey: Survey, wanted: Interface | None) -> ChosenApp | None:
     """What a setting names, or the command line of a server that labcoat lacks."""
     fitting = [
-        one for one in evidence.of(NamedApp) if one.interface in {None, wanted} or not wanted
+        one for one in survey.of(NamedApp) if one.interface in {None, wanted} or not wanted
     ]
     fitting.sort(key=lambda one: one.interface is Interface.ASGI)
     for one in fitting[:1]:
         kind = one.interface or wanted
-        return _placed(evidence, one.target, kind, (one.place,), one.folder)
-    for other in evidence.of(OtherServer):
+        return _placed(survey, one.target, kind, (one.place,), one.folder)
+    for other in survey.of(OtherServer):
         if other.target:
-            return _placed(evidence, other.target, wanted, (other.place,), "")
+            return _placed(survey, other.target, wanted, (other.place,), "")
     return None
 
 
@@ -194,8 +194,8 @@ def _interface_of(server: Server | None, own: ServerFile | None) -> Interface | 
     return None if own is None else own.interface
 
 
-def _of_code(evidence: Evidence, wanted: Interface | None) -> ChosenApp:
-    objects = evidence.of(AppObject)
+def _of_code(survey: Survey, wanted: Interface | None) -> ChosenApp:
+    objects = survey.of(AppObject)
     fitting = [one for one in objects if wanted is None or one.interface in {None, wanted}]
     apps = [one for one in fitting if not one.is_factory]
     for narrow in (_called, _deployed):
@@ -203,12 +203,12 @@ def _of_code(evidence: Evidence, wanted: Interface | None) -> ChosenApp:
     if len(apps) == 1:
         one = apps[0]
         interface = one.interface or wanted
-        return _placed(evidence, one.target, interface, (one.place,), one.folder)
+        return _placed(survey, one.target, interface, (one.place,), one.folder)
     if apps:
-        return ChosenApp(question=_several(apps))
+        return ChosenApp(gap=_several(apps))
     factories = [one for one in fitting if one.is_factory]
     if factories:
-        return ChosenApp(question=_factory(f"{factories[0].target}()", factories[0].place))
+        return ChosenApp(gap=_factory(f"{factories[0].target}()", factories[0].place))
     return ChosenApp()
 
 
@@ -223,9 +223,9 @@ def _deployed(apps: Iterable[AppObject]) -> Iterable[AppObject]:
     return (one for one in apps if one.target.partition(":")[0].rpartition(".")[2] in ends)
 
 
-def _several(apps: Sequence[AppObject]) -> Question:
+def _several(apps: Sequence[AppObject]) -> Gap:
     places = ", ".join(f"{one.target} ({one.place})" for one in apps)
-    return Question(
+    return Gap(
         table="app",
         what=f"which is the app? The code has several: {places}",
         way_out="labcoat init --app MODULE:CALLABLE",
@@ -241,11 +241,11 @@ def _several(apps: Sequence[AppObject]) -> Question:
     )
 
 
-def _factory(target: str, place: Place) -> Question:
+def _factory(target: str, place: Place) -> Gap:
     module, _, call = target.partition(":")
     name = call.partition("(")[0]
     made = f"from {module} import {name}; app = {name}()"
-    return Question(
+    return Gap(
         table="app",
         what=f"{name} ({place}) is a factory, and a study names an app that is made already",
         way_out=f"write wsgi.py: {made}; then labcoat init --app wsgi:app",
@@ -254,14 +254,14 @@ def _factory(target: str, place: Place) -> Question:
 
 
 def _placed(
-    evidence: Evidence,
+    survey: Survey,
     target: str,
     interface: Interface | None,
     places: tuple[Place, ...],
     start: str,
 ) -> ChosenApp:
     """The app with the folder that its module is imported from, and what the code says of it."""
-    folder = evidence.folder
+    folder = survey.folder
     remarks: list[Remark] = []
     if home_of(folder, target, start) is None:
         found = find_home(folder, target)
@@ -274,7 +274,7 @@ def _placed(
     name = target.partition(":")[2]
     same = [
         one
-        for one in evidence.of(AppObject)
+        for one in survey.of(AppObject)
         if one.place.path == file and one.target.rpartition(":")[2] == name
     ]
     return ChosenApp(

@@ -67,12 +67,16 @@ class NamedApp(Clue):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Command(Clue):
-    """A command line that starts something. ``folder``: its working directory, as written."""
+    """A command line that starts something. ``folder``: its working directory, as written.
+
+    ``variables``: names that stood in its words before they were filled.
+    """
 
     words: tuple[str, ...]
     source: Source
     folder: str = ""
     env: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    variables: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,12 +84,16 @@ class Server(Clue):
     """An app server with its options, wherever they were written.
 
     ``file``: its own file in the project. ``target``: the app that it is told to serve.
-    ``unreadable``: what it reads and labcoat cannot, or None.
+    ``unreadable``: what it reads and labcoat cannot, or None. ``options``: all of them;
+    ``around``: those that only variables say. ``reads``: variables, with values, that its command
+    line needs.
     """
 
     name: str
     source: Source
     options: tuple[tuple[str, Level], ...] = ()
+    around: tuple[tuple[str, Level], ...] = ()
+    reads: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     file: str | None = None
     target: str | None = None
     interface: Interface | None = None
@@ -176,7 +184,7 @@ class StaticFiles(Clue):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Route(Clue):
+class Page(Clue):
     """A path without parameters that the app answers a GET of."""
 
     path: str

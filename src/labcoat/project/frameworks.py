@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterator, Mapping
 
 from labcoat.model.study import Interface
-from labcoat.project.clues import AppObject, Clue, Place, Remark, Route
+from labcoat.project.clues import AppObject, Clue, Place, Remark, Page
 from labcoat.project.folder import Folder, parent
 from labcoat.project.python_code import Module, keywords, literal, text_of
 
@@ -74,12 +74,12 @@ def module_name(folder: Folder, path: str) -> tuple[str, str]:
     return "/".join(parts[:start]), ".".join(names)
 
 
-def read_routes(folder: Folder) -> Iterator[Clue]:
+def read_pages(folder: Folder) -> Iterator[Clue]:
     """Paths without parameters that a decorator, or Django's root ``urlpatterns``, gives a GET."""
     for path, module in folder.modules.items():
         for function in module.functions:
             for call in function.decorator_list:
-                yield from _route(path, module, call)
+                yield from _page(path, module, call)
 
 
 def read_own_servers(folder: Folder) -> Iterator[Clue]:
@@ -87,8 +87,10 @@ def read_own_servers(folder: Folder) -> Iterator[Clue]:
     for path, module in folder.modules.items():
         made = {name for name, node, _ in module.bindings() if _made(module, node, {}) is not None}
         for call in module.calls if made else ():
-            owner = call.func.value if isinstance(call.func, ast.Attribute) else None
-            if isinstance(owner, ast.Name) and owner.id in made and call.func.attr == "run":
+            if not isinstance(call.func, ast.Attribute) or call.func.attr != "run":
+                continue
+            owner = call.func.value
+            if isinstance(owner, ast.Name) and owner.id in made:
                 what = f"{owner.id}.run() starts the framework's own development server"
                 yield Remark(
                     place=Place(path, call.lineno),
@@ -203,7 +205,7 @@ def _callable(node: ast.stmt) -> Interface | None:
     return WSGI if is_wsgi else None
 
 
-def _route(path: str, module: Module, call: ast.expr) -> Iterator[Clue]:
+def _page(path: str, module: Module, call: ast.expr) -> Iterator[Clue]:
     if not isinstance(call, ast.Call):
         return
     name = call.func.attr if isinstance(call.func, ast.Attribute) else module.dotted(call.func)
@@ -217,7 +219,7 @@ def _route(path: str, module: Module, call: ast.expr) -> Iterator[Clue]:
         return
     said = text_of(call.args[0]) if call.args else None
     if said is not None and said.startswith("/") and not set(said) & set("<{:("):
-        yield Route(place=Place(path, call.lineno), path=said)
+        yield Page(place=Place(path, call.lineno), path=said)
 
 
 def home_of(folder: Folder, target: str, start: str) -> str | None:

@@ -7,9 +7,9 @@ import re
 from collections.abc import Iterator
 
 from labcoat.project.clues import Clue, Database, OtherServer, Place, Remark, Server, Source
-from labcoat.project.command_line import level_of
 from labcoat.project.folder import Folder, parent
 from labcoat.project.grammars import GRAMMARS, LISTENS
+from labcoat.stack.edit.command import level_of
 
 _POSTGRES = re.compile(r"postgres(?:ql)?(?:\+(?P<driver>\w+))?://")
 

@@ -1,4 +1,4 @@
-"""A proposal: the lines of a labcoat.toml, each with its evidence, and what has to be asked."""
+"""A proposal: the lines of a labcoat.toml, each with its survey, and what has to be asked."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
+class Gap:
     """What the project does not say, or says twice: asked, and never guessed.
 
     ``choices``: lines that would answer it. ``table``: where the answer belongs.
@@ -63,11 +63,11 @@ class Proposal:
     """What stands in labcoat.toml, what has to be asked, and what has to be told."""
 
     lines: tuple[Line, ...]
-    questions: tuple[Question, ...] = ()
+    gaps: tuple[Gap, ...] = ()
     facts: tuple[Fact, ...] = ()
     remarks: tuple[Remark, ...] = field(default=())
 
     @property
     def is_whole(self) -> bool:
         """Whether nothing has to be asked."""
-        return not self.questions
+        return not self.gaps

@@ -11,10 +11,12 @@ from labcoat.model.variant import Level
 from labcoat.project.clues import Clue, Place, Remark, ServerFile
 from labcoat.project.folder import Folder, joined, parent
 from labcoat.stack.edit import ini
+from labcoat.stack.edit import uwsgi as formats
 
 _GUNICORN = ("gunicorn.conf.py", "gunicorn_conf.py", "gunicorn_config.py", "gunicorn.py")
 _SAID = frozenset({"bind", "workers", "worker_class", "wsgi_app", "chdir", "threads"})
 _SOCKETS = ("socket", "uwsgi-socket", "http-socket", "http11-socket", "http")
+_LANGUAGES = tuple(kind for kind in formats.LANGUAGES if kind != ".ini")
 _REFUSED = ("emperor", "py-autoreload", "ini", "include", "inherit", "attach-daemon")
 
 
@@ -51,17 +53,14 @@ def _named(target: object) -> str | None:
 
 
 def read_uwsgi_files(folder: Folder) -> Iterator[Clue]:
-    """Every ini file with a ``[uwsgi]`` section; other kinds with a remark."""
+    """Every ini file with a ``[uwsgi]`` section; of uWSGI's other languages, by its name."""
     for path, text in folder.texts.items():
         name = path.rpartition("/")[2]
-        if "uwsgi" in name and name.endswith((".yaml", ".yml", ".xml", ".json")):
-            what = "only .ini files of uWSGI can be measured"
-            way_out = "write the same options into an .ini file with a [uwsgi] section"
-            yield Remark(place=Place(path), what=what, way_out=way_out)
-        if not path.endswith(".ini") or "[uwsgi]" not in text:
+        is_ini = name.endswith(".ini") and "[uwsgi]" in text
+        if not (is_ini or ("uwsgi" in name and name.endswith(_LANGUAGES))):
             continue
         try:
-            settings = ini.settings(text, path=Path(path))
+            settings = ini.settings(formats.as_ini(text, path=Path(path)), path=Path(path))
         except RenderError as error:
             line = (error.where or "").rpartition(":")[2]
             place = Place(path, int(line) if line.isdecimal() else None)

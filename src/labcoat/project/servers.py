@@ -8,7 +8,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from labcoat.model.study import Interface
-from labcoat.model.variant import Level
 from labcoat.project.clues import (
     Clue,
     Command,
@@ -20,12 +19,20 @@ from labcoat.project.clues import (
     Source,
     Variable,
 )
-from labcoat.project.command_line import Parsed, concurrency, from_environment, parse
+from labcoat.project.command_line import (
+    ARGUMENTS,
+    CONCURRENCY,
+    Parsed,
+    concurrency,
+    from_environment,
+    parse,
+)
 from labcoat.project.folder import Folder, joined
 from labcoat.project.frameworks import module_name
-from labcoat.project.grammars import GRAMMARS, GUNICORN, OTHERS, UVICORN, UWSGI, Grammar
+from labcoat.project.grammars import GRAMMARS, GUNICORN, LISTENS, OTHERS, UVICORN, UWSGI, Program
 from labcoat.project.python_code import keywords, literal, text_of
-from labcoat.project.words import expanded
+from labcoat.project.words import expanded, variables_of
+from labcoat.stack.edit.uwsgi import LANGUAGES
 
 _PYTHON = re.compile(r"(?:python[\d.]*|pypy[\d.]*)$")
 _NUMBER = re.compile(r"-?\d{1,15}")
@@ -74,7 +81,7 @@ _IDLE = frozenset(
         "which",
     ]
 )
-_NOT_READ = ("xml", "yaml", "yml", "json")
+_CONFIGS = ("ini", "xml", "yaml", "yml", "json")
 
 
 def read_commands(folder: Folder, commands: Iterable[Command], found: Sequence[Clue]) -> list[Clue]:
@@ -86,7 +93,8 @@ def read_commands(folder: Folder, commands: Iterable[Command], found: Sequence[C
         here = [v for v in variables if v.place.path == command.place.path]
         values = {v.name: v.value for v in (*around, *here)} | dict(command.env)
         words = [expanded(word, values) for word in command.words]
-        clues += started(folder, replace(command, words=tuple(words)), values)
+        names = tuple(dict.fromkeys(name for word in command.words for name in variables_of(word)))
+        clues += started(folder, replace(command, words=tuple(words), variables=names), values)
     return clues
 
 
@@ -100,9 +108,9 @@ def started(folder: Folder, command: Command, env: Mapping[str, str]) -> Iterato
         if _PYTHON.fullmatch(name):
             yield from _python(folder, command, list(words[index + 1 :]), env)
             return
-        grammar = next((one for one in GRAMMARS if one.name == name), None)
-        if grammar is not None:
-            yield from _server(folder, command, grammar, list(words[index + 1 :]), env)
+        program = next((one for one in GRAMMARS if one.name == name), None)
+        if program is not None:
+            yield from _server(folder, command, program, list(words[index + 1 :]), env)
             return
         if name in {*OTHERS, "flask", "manage.py", "django-admin", "fastapi", "pserve"}:
             yield from _other(folder, command, name, list(words[index + 1 :]), env)
@@ -117,9 +125,9 @@ def _python(
         rest = rest[2:] if rest[0] in {"-W", "-X"} else rest[1:]
     if len(rest) > 1 and rest[0] == "-m":
         name = "waitress-serve" if rest[1] == "waitress" else rest[1]
-        grammar = next((one for one in GRAMMARS if name in one.modules), None)
-        if grammar is not None:
-            yield from _server(folder, command, grammar, rest[2:], env)
+        program = next((one for one in GRAMMARS if name in one.modules), None)
+        if program is not None:
+            yield from _server(folder, command, program, rest[2:], env)
         elif name in {*OTHERS, "flask", "fastapi"}:
             yield from _other(folder, command, name, rest[2:], env)
         return
@@ -185,74 +193,66 @@ def _home(folder: Folder, written: str) -> str:
 
 
 def _server(
-    folder: Folder, command: Command, grammar: Grammar, words: list[str], env: Mapping[str, str]
+    folder: Folder, command: Command, program: Program, words: list[str], env: Mapping[str, str]
 ) -> Iterator[Clue]:
-    parsed = from_environment(grammar, env)
-    own = parse(grammar, words)
+    own, around = parse(program, words), from_environment(program, env)
+    parsed = own.over(around)
     home = _home(folder, command.folder)
-    file, _ = _file(folder, grammar, Parsed(elsewhere={**parsed.elsewhere, **own.elsewhere}), home)
-    # The file of Gunicorn overrules the variable, and is overruled by the command line.
-    has_workers = (
-        file is not None
-        and file in folder.modules
-        and "workers" in {name for name, _, _ in folder.modules[file].bindings()}
-    )
-    merged = Parsed(
-        options={**parsed.options, **own.options},
-        elsewhere={**parsed.elsewhere, **own.elsewhere},
-        left_out={**parsed.left_out, **own.left_out},
-        env=[*parsed.env, *own.env],
-        rest=own.rest,
-    )
-    if not has_workers:
-        merged.options = {**concurrency(grammar, env), **merged.options}
-    yield from build(folder, command, grammar, merged)
-
-
-def build(folder: Folder, command: Command, grammar: Grammar, parsed: Parsed) -> Iterator[Clue]:
-    """The server that a parsed command line starts, and what has to be told of it."""
-    place, elsewhere, options = command.place, parsed.elsewhere, dict(parsed.options)
-    for option, why in parsed.left_out.items():
-        what = f"{grammar.name} --{option} is left out of the study: {why}"
-        yield Remark(place=place, what=what)
-    for assigned in parsed.env:
-        name, _, value = assigned.partition("=")
-        yield Variable(place=place, name=name, value=value, source=command.source)
-    home = _home(folder, command.folder)
+    elsewhere = parsed.elsewhere
     within = elsewhere.get("chdir") or elsewhere.get("working-dir") or elsewhere.get("app-dir")
     if within:
         home = folder.folder_of(within, near=home) or home
-    file, unreadable = _file(folder, grammar, parsed, home)
+    file, unreadable = _file(folder, program, parsed, home)
+    module = folder.modules.get(file or "")
+    # The file of Gunicorn overrules the variable, and is overruled by the command line.
+    if module is None or all(name != "workers" for name, _, _ in module.bindings()):
+        parsed = parsed.over(concurrency(program, env))
+    yield from _told(command, program, parsed)
     target = _target(folder, parsed, home)
-    is_factory = bool(options.get("factory")) or (target or "").endswith(")")
-    for name, level in list(options.items()):
-        if isinstance(level, str) and "$" in level:
-            del options[name]
-            what = f"{grammar.name} {name}: what {level} stands for is not known here"
-            yield Remark(
-                place=place, what=what, way_out=f"write {name} under [stack] if it matters"
-            )
     yield Server(
-        place=place,
-        name=grammar.name,
+        place=command.place,
+        name=program.name,
         source=command.source,
-        options=tuple(options.items()),
+        options=tuple(parsed.options.items()),
+        around=() if program is GUNICORN else tuple(around.options.items()),
+        reads=tuple((name, env[name]) for name in _reads(program, command) if name in env),
         file=file,
         target=target,
-        interface=_interface(grammar, options, elsewhere),
+        interface=_interface(program, parsed),
         folder=home,
-        is_factory=is_factory,
+        is_factory=bool(parsed.options.get("factory")) or (target or "").endswith(")"),
         unreadable=unreadable,
     )
 
 
+def _reads(program: Program, command: Command) -> tuple[str, ...]:
+    """The variables that this command line needs to mean what it means."""
+    own = (CONCURRENCY, ARGUMENTS) if program is GUNICORN else (CONCURRENCY,)
+    return (*(own if program in (GUNICORN, UVICORN) else ()), *command.variables)
+
+
+def _told(command: Command, program: Program, parsed: Parsed) -> Iterator[Clue]:
+    """What a command line says that a study does not take as it is."""
+    for option, why in parsed.left_out.items():
+        what = f"{program.name} {option} is left out of the study: {why}"
+        yield Remark(place=command.place, what=what)
+    for name, value in parsed.unfilled.items():
+        if name not in LISTENS:
+            what = f"{program.name} {name}: what {value} stands for is not known here"
+            way_out = f"set the variable, or write {name} under [stack]"
+            yield Remark(place=command.place, what=what, way_out=way_out)
+    for assigned in parsed.env:
+        name, _, value = assigned.partition("=")
+        yield Variable(place=command.place, name=name, value=value, source=command.source)
+
+
 def _file(
-    folder: Folder, grammar: Grammar, parsed: Parsed, home: str
+    folder: Folder, program: Program, parsed: Parsed, home: str
 ) -> tuple[str | None, str | None]:
     """(the server's own file in the project, what it reads and labcoat cannot)."""
-    if grammar is GUNICORN:
+    if program is GUNICORN:
         return _gunicorn_file(folder, parsed, home)
-    if grammar is UWSGI:
+    if program is UWSGI:
         return _uwsgi_file(folder, parsed, home)
     return None, None
 
@@ -270,14 +270,12 @@ def _gunicorn_file(folder: Folder, parsed: Parsed, home: str) -> tuple[str | Non
 
 
 def _uwsgi_file(folder: Folder, parsed: Parsed, home: str) -> tuple[str | None, str | None]:
-    """The ini file that ``--ini``, or a bare word, names."""
-    words = [*parsed.rest, *(parsed.elsewhere.get(kind, "") for kind in ("ini", *_NOT_READ))]
-    named = next((word for word in words if word.partition(":")[0].endswith(".ini")), None)
+    """The file that ``--ini``, ``--yaml`` and the like, or a bare word, names."""
+    words = (*parsed.rest, *(parsed.elsewhere.get(kind, "") for kind in _CONFIGS))
+    named = next((w for w in words if w.partition(":")[0].endswith(tuple(LANGUAGES))), None)
     paste = parsed.elsewhere.get("ini-paste") or parsed.elsewhere.get("paste")
     if named is None:
-        ends = tuple(f".{kind}" for kind in _NOT_READ)
-        other = paste or next((word for word in words if word.endswith(ends)), None)
-        return None, other and f"{other}, and only .ini files of uWSGI can be measured"
+        return None, paste and f"{paste}, a file of Paste's"
     found = folder.locate(named.partition(":")[0], near=home)
     return found, None if found else f"{named}, which is not in this project"
 
@@ -303,18 +301,16 @@ def _target(folder: Folder, parsed: Parsed, home: str) -> str | None:
     return f"{said}:{parsed.elsewhere.get('callable', 'application')}"
 
 
-def _interface(
-    grammar: Grammar, options: dict[str, Level], elsewhere: Mapping[str, str]
-) -> Interface | None:
-    if grammar is GUNICORN:
-        kind = str(options.get("worker_class", ""))
+def _interface(program: Program, parsed: Parsed) -> Interface | None:
+    if program is GUNICORN:
+        kind = str(parsed.options.get("worker_class", ""))
         return Interface.ASGI if kind == "asgi" or "uvicorn" in kind.lower() else None
-    said = elsewhere.get("interface", "")
+    said = str(parsed.elsewhere.get("interface") or parsed.options.get("interface") or "")
+    if program is UVICORN:
+        return Interface.WSGI if said.startswith("wsgi") else Interface.ASGI
     if said:
         return Interface.WSGI if said == "wsgi" else Interface.ASGI
-    if grammar is UVICORN and str(options.get("interface", "")).startswith("wsgi"):
-        return Interface.WSGI
-    return grammar.interface
+    return program.interface
 
 
 def _script(folder: Folder, command: Command, script: str) -> Iterator[Clue]:

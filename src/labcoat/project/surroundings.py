@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from labcoat.model.variant import Level
-from labcoat.project.choosing import ChosenServer
+from labcoat.project.choosing import ChosenApp, ChosenServer
 from labcoat.project.clues import (
     Database,
     DatabaseFile,
     Dependency,
     Place,
     Remark,
-    Route,
+    Page,
     Seed,
     Site,
     StaticFiles,
@@ -22,31 +22,36 @@ from labcoat.project.clues import (
     Wanted,
 )
 from labcoat.project.django import SETTINGS
-from labcoat.project.evidence import Evidence
+from labcoat.project.survey import Survey
 from labcoat.project.grammars import LISTENS
-from labcoat.project.proposal import FILL_IN, Fact, Line, Question, Value
+from labcoat.project.in_place import is_read_in_place
+from labcoat.project.proposal import FILL_IN, Fact, Line, Gap, Value
 
 _SECRET = re.compile(
     r"SECRET|PASS|TOKEN|KEY|CREDENTIAL|DSN|PRIVATE|AUTH|SALT|URL$|URI$", re.IGNORECASE
 )
 _RUNTIME = re.compile(r"PYTHON(?:MALLOC|OPTIMIZE|HASHSEED|NODEBUGRANGES)|MALLOC_\w+")
 _NOT_THE_APPS = re.compile(r"WEB_CONCURRENCY|GUNICORN_CMD_ARGS|(?:UWSGI|UVICORN|GRANIAN)_\w+|PORT")
+ENV_FILE = ".env"
 _DRIVERS = {"asyncpg", "pg8000", "psycopg", "psycopg-binary", "psycopg2", "psycopg2-binary"}
+
+
+Variables = dict[str, tuple[str, Place]]  # name -> value in a study, and where that is from
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Around:
-    """Lines, questions, facts and remarks on one thing."""
+    """Lines, gaps, facts and remarks on one thing."""
 
     lines: tuple[Line, ...] = ()
-    questions: tuple[Question, ...] = ()
+    gaps: tuple[Gap, ...] = ()
     facts: tuple[Fact, ...] = ()
     remarks: tuple[Remark, ...] = ()
 
 
-def around_nginx(evidence: Evidence, chosen: ChosenServer) -> Around:
+def around_nginx(survey: Survey, chosen: ChosenServer) -> Around:
     """The main file that leads to the app; of several, the one that names its address."""
-    sites = evidence.of(Site)
+    sites = survey.of(Site)
     mains = [site for site in sites if site.is_main and site.passes]
     remarks = [
         Remark(
@@ -63,20 +68,20 @@ def around_nginx(evidence: Evidence, chosen: ChosenServer) -> Around:
     if len(candidates) > 1:
         choices = tuple(_nginx_line(site) for site in candidates)
         places = ", ".join(str(site.place) for site in candidates)
-        question = Question(
+        gap = Gap(
             table="stack",
             what=f"which nginx.conf is deployed? Several lead to the app: {places}",
             way_out="keep one of the lines below [stack]",
             choices=choices,
         )
-        return Around(questions=(question,), remarks=tuple(remarks))
+        return Around(gaps=(gap,), remarks=tuple(remarks))
     if not candidates:
         return Around(remarks=tuple(remarks))
     (site,) = candidates
     return Around(
         lines=(_nginx_line(site),),
         facts=tuple(_told(site, behind)),
-        remarks=(*remarks, *_static_remarks(evidence, site)),
+        remarks=(*remarks, *_static_remarks(survey, site)),
     )
 
 
@@ -104,9 +109,9 @@ def _told(site: Site, behind: Sequence[str]) -> list[Fact]:
     return facts
 
 
-def _static_remarks(evidence: Evidence, site: Site) -> list[Remark]:
+def _static_remarks(survey: Survey, site: Site) -> list[Remark]:
     """Folders that nginx would serve and this machine lacks."""
-    root = evidence.folder.root
+    root = survey.folder.root
     return [
         Remark(
             place=place,
@@ -139,35 +144,59 @@ def _door(address: str) -> str:
     return bare if "/" in bare else bare.rpartition(":")[2]
 
 
-def around_server(chosen: ChosenServer, *, has_nginx: bool) -> Around:
-    """The line of the server. Where it listens matters only to an nginx that leads there."""
+def around_server(
+    survey: Survey, chosen: ChosenServer, app: ChosenApp, *, has_nginx: bool
+) -> tuple[Around, Variables]:
+    """The line of the server, and the variables that its command line needs.
+
+    The line names the file that holds the command line, where a study reads it there; else the
+    server's own file and options. Where it listens matters only to an nginx that leads there.
+    """
     server = chosen.server
     if server is None:
-        return Around(questions=(chosen.question,) if chosen.question else ())
-    options: dict[str, Value] = {
-        name: level for name, level in server.options if has_nginx or name not in LISTENS
-    }
-    value: Value = True
-    if server.file is not None and options:
-        value = {"file": server.file, "options": options}
-    elif server.file is not None:
-        value = server.file
-    elif options:
-        value = {"options": options}
+        return Around(gaps=(chosen.gap,) if chosen.gap else ()), {}
     places: tuple[Place, ...] = (server.place,)
     if chosen.own is not None and chosen.own.place.path != server.place.path:
         places = (server.place, chosen.own.place)
+    file, said, reads = server.file, server.options, ()
+    if app.target and is_read_in_place(survey.folder, server, app):
+        file, said, reads = server.place.path, server.around, server.reads
+    options: dict[str, Value] = {
+        name: level for name, level in said if has_nginx or name not in LISTENS
+    }
+    value: Value = True
+    if file is not None and options:
+        value = {"file": file, "options": options}
+    elif file is not None:
+        value = file
+    elif options:
+        value = {"options": options}
+    words = ", ".join(f"{name} {_word(level)}" for name, level in server.options)
+    facts = (Fact(what=f"{server.name} starts with {words}", places=places[:1]),) if words else ()
     line = Line(table="stack", key=server.name, value=value, places=places)
-    return Around(lines=(line,), remarks=chosen.remarks)
+    return (
+        Around(lines=(line,), facts=facts, remarks=chosen.remarks),
+        {name: (value, _set_at(survey, name) or server.place) for name, value in reads},
+    )
 
 
-def around_database(evidence: Evidence) -> tuple[Around, dict[str, tuple[str, Place]]]:
+def _word(level: Level) -> str:
+    return str(level).lower() if isinstance(level, bool) else str(level)
+
+
+def _set_at(survey: Survey, name: str) -> Place | None:
+    """Where a variable is set, the most binding place first."""
+    found = sorted(survey.of(Variable), key=lambda one: one.source)
+    return next((one.place for one in found if one.name == name), None)
+
+
+def around_database(survey: Survey) -> tuple[Around, Variables]:
     """Postgres with its seed, and the variables that tell the app where it is."""
-    found = evidence.of(Database)
-    has_driver = any(one.package in _DRIVERS for one in evidence.of(Dependency))
-    is_set = any(one.value.startswith(("postgres:", "postgresql")) for one in evidence.of(Variable))
+    found = survey.of(Database)
+    has_driver = any(one.package in _DRIVERS for one in survey.of(Dependency))
+    is_set = any(one.value.startswith(("postgres:", "postgresql")) for one in survey.of(Variable))
     sure = [one for one in found if not one.variable or one.driver or has_driver or is_set]
-    files = evidence.of(DatabaseFile)
+    files = survey.of(DatabaseFile)
     if not (sure or files):
         remarks = [
             Remark(
@@ -179,21 +208,21 @@ def around_database(evidence: Evidence) -> tuple[Around, dict[str, tuple[str, Pl
             for one in found
         ]
         return Around(remarks=tuple(remarks)), {}
-    env: dict[str, tuple[str, Place]] = {}
+    env: Variables = {}
     for one in sure:
         if one.variable is not None:
             scheme = f"postgresql+{one.driver}://{{database.location}}"
             env.setdefault(one.variable, (scheme if one.driver else "{database.url}", one.place))
         for variable, filler in one.parts:
             env.setdefault(variable, (filler, one.place))
-    return _postgres(evidence, sure, files, env), env
+    return _postgres(survey, sure, files, env), env
 
 
 def _postgres(
-    evidence: Evidence,
+    survey: Survey,
     sure: Sequence[Database],
     files: Sequence[DatabaseFile],
-    env: dict[str, tuple[str, Place]],
+    env: Variables,
 ) -> Around:
     remarks: list[Remark] = []
     if not env:
@@ -203,7 +232,7 @@ def _postgres(
         remarks.append(Remark(place=place, what=what, way_out=way_out))
     value: Value = True
     places = tuple(one.place for one in (*files, *sure))[:2]
-    questions: tuple[Question, ...] = ()
+    gaps: tuple[Gap, ...] = ()
     if len(files) == 1:
         value = files[0].place.path
     elif files:
@@ -211,15 +240,15 @@ def _postgres(
             Line(table="stack", key="postgres", value=one.place.path, places=(one.place,))
             for one in files
         )
-        question = Question(
+        gap = Gap(
             table="stack",
             what="which postgresql.conf is deployed? The project has several",
             way_out="keep one of the lines below [stack]",
             choices=choices,
         )
-        questions = (question,)
-    lines = [] if questions else [Line(table="stack", key="postgres", value=value, places=places)]
-    seeds = evidence.of(Seed)
+        gaps = (gap,)
+    lines = [] if gaps else [Line(table="stack", key="postgres", value=value, places=places)]
+    seeds = survey.of(Seed)
     if len(seeds) == 1:
         seed = seeds[0]
         lines.append(Line(table="app", key="seed", value=seed.words, places=(seed.place,)))
@@ -230,52 +259,55 @@ def _postgres(
         way_out = 'seed = ["{python}", "-m", "your.module"] under [app]'
         place = seeds[0].place if seeds else (sure or files)[0].place
         remarks.append(Remark(place=place, what=what, way_out=way_out))
-    return Around(lines=tuple(lines), questions=questions, remarks=tuple(remarks))
+    return Around(lines=tuple(lines), gaps=gaps, remarks=tuple(remarks))
 
 
-def around_variables(evidence: Evidence, database: dict[str, tuple[str, Place]]) -> Around:
-    """``env``: what the deployment sets and the app reads; secrets by name, never by value."""
-    values = {name: value for name, (value, _) in database.items()}
-    places = [place for _, place in database.values()]
-    wanted = {one.name: one for one in reversed(evidence.of(Wanted))}
-    required = {one.name: one for one in reversed(evidence.of(Wanted)) if one.is_required}
-    variables: dict[str, Variable] = {}
-    for one in sorted(evidence.of(Variable), key=lambda one: one.source):
-        variables.setdefault(one.name, one)
+def around_variables(survey: Survey, known: Variables) -> Around:
+    """``env``: what the deployment sets and the app reads; secrets by name, never by value.
+
+    ``known``: what is settled already.
+    """
+    settled = dict(known)
     asked: list[tuple[str, Place]] = []
-    for name in dict.fromkeys((*variables, *required)):
-        variable = variables.get(name)
-        is_used = name in wanted or name == SETTINGS or _RUNTIME.fullmatch(name)
-        if (
-            name in values
-            or not is_used
-            or (_NOT_THE_APPS.fullmatch(name) and name not in required)
-        ):
-            continue
+    own = {one.name for one in survey.of(Variable) if one.place.path == ENV_FILE}
+    required = {one.name: one for one in reversed(survey.of(Wanted)) if one.is_required}
+    for name, variable in _used(survey).items():
         place = variable.place if variable is not None else required[name].place
-        if variable is not None and not _is_secret(variable):
-            values[name] = variable.value
-        elif name in required:
-            values[name] = f"{{env:{name}}}"
-            if name not in evidence.folder.environment:
-                asked.append((name, place))
-        elif name in evidence.folder.environment:
-            values[name] = f"{{env:{name}}}"
-        else:
+        if name in settled or (name in own and variable and variable.place.path == ENV_FILE):
             continue
-        places.append(place)
-    if not values:
-        return Around()
-    line = Line(table="app", key="env", value=values, places=tuple(dict.fromkeys(places)))
-    questions = tuple(
-        Question(
+        if variable is not None and not _is_secret(variable):
+            settled[name] = variable.value, place
+        elif name in survey.folder.environment or name in required:
+            settled[name] = f"{{env:{name}}}", place
+            if name not in survey.folder.environment:
+                asked.append((name, place))
+    places = tuple(dict.fromkeys(place for _, place in settled.values()))
+    values = {name: value for name, (value, _) in settled.items()}
+    lines = [Line(table="app", key="env", value=values, places=places)] if values else []
+    if own & (set(_used(survey)) - set(settled)):
+        lines.append(Line(table="app", key="env_file", value=ENV_FILE, places=(Place(ENV_FILE),)))
+    gaps = tuple(
+        Gap(
             table="app",
             what=f"what is {name} ({place})? It is taken from your environment, as a secret",
             way_out=f"export {name}=... before labcoat up, or write a value for measuring into env",
         )
         for name, place in asked
     )
-    return Around(lines=(line,), questions=questions)
+    return Around(lines=tuple(lines), gaps=gaps)
+
+
+def _used(survey: Survey) -> dict[str, Variable | None]:
+    """The variables that matter to the app, each with what sets it, the most binding place."""
+    wanted = {one.name for one in survey.of(Wanted)}
+    required = {one.name for one in survey.of(Wanted) if one.is_required}
+    found: dict[str, Variable | None] = {}
+    for one in sorted(survey.of(Variable), key=lambda one: one.source):
+        is_used = one.name in wanted or one.name == SETTINGS or _RUNTIME.fullmatch(one.name)
+        is_ours = one.name in required or not _NOT_THE_APPS.fullmatch(one.name)
+        if is_used and is_ours:
+            found.setdefault(one.name, one)
+    return found | dict.fromkeys(sorted(required - set(found)))
 
 
 def _is_secret(variable: Variable) -> bool:
@@ -287,9 +319,9 @@ def _is_secret(variable: Variable) -> bool:
     )
 
 
-def around_python(evidence: Evidence) -> Around:
+def around_python(survey: Survey) -> Around:
     """The interpreter, where it is not the one that a study takes by itself."""
-    homes = evidence.folder.homes
+    homes = survey.folder.homes
     if {".venv", "venv"} & set(homes):
         home = ".venv" if ".venv" in homes else "venv"
         where = (Place(f"{home}/bin/python"),)
@@ -303,10 +335,10 @@ def around_python(evidence: Evidence) -> Around:
     return Around(remarks=(Remark(place=Place("."), what=what, way_out=way_out),))
 
 
-def around_workload(evidence: Evidence) -> Around:
+def around_workload(survey: Survey) -> Around:
     """One request that works, to start with; the mix only the user knows."""
-    routes = evidence.of(Route)
-    first = next((one for one in routes if one.path == "/"), next(iter(routes), None))
+    pages = survey.of(Page)
+    first = next((one for one in pages if one.path == "/"), next(iter(pages), None))
     path = "/" if first is None else first.path
     line = Line(
         table="workload",
@@ -318,10 +350,10 @@ def around_workload(evidence: Evidence) -> Around:
     return Around(lines=(line,))
 
 
-def around_static(evidence: Evidence) -> Around:
+def around_static(survey: Survey) -> Around:
     """Static and media folders: shown; nginx, or the app, serves them as it is written."""
     facts, remarks = [], []
-    for one in evidence.of(StaticFiles):
+    for one in survey.of(StaticFiles):
         url = f" for {one.url}" if one.url else ""
         facts.append(
             Fact(what=f"static files{url}: {one.folder or 'computed'}", places=(one.place,))

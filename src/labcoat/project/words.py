@@ -76,6 +76,11 @@ def expanded(word: str, values: Mapping[str, str]) -> str:
     return _VARIABLE.sub(value, word)
 
 
+def variables_of(word: str) -> tuple[str, ...]:
+    """The names of the variables in a word."""
+    return tuple(found["long"] or found["short"] for found in _VARIABLE.finditer(word))
+
+
 def _parts(text: str) -> Iterator[tuple[str, int]]:
     """(command, line) between ``&&``, ``||``, ``;``, ``|``, ``&`` and ends of lines."""
     quote, depth, start, line, at = "", 0, 0, 0, 0

@@ -15,7 +15,7 @@ from tomlkit.exceptions import TOMLKitError
 from labcoat.errors import UsageError
 from labcoat.lab.study.study_file import REFERENCE, STUDY_FILE, parse
 from labcoat.project.clues import Place
-from labcoat.project.proposal import FILL_IN, Answers, Line, Proposal, Question, Value
+from labcoat.project.proposal import FILL_IN, Answers, Line, Proposal, Gap, Value
 
 HEAD = f"# Written by labcoat init; each line says what it follows from. Every key: {REFERENCE}\n"
 TABLES = ("app", "stack", "workload")
@@ -29,9 +29,9 @@ def rendered(proposal: Proposal) -> str:
     for table in TABLES:
         parts.append(f"\n[{table}]\n")
         parts += [f"{_line(line)}\n" for line in proposal.lines if line.table == table]
-        for question in proposal.questions:
-            if question.table == table:
-                parts += [f"{text}\n" for text in _asked(question)]
+        for gap in proposal.gaps:
+            if gap.table == table:
+                parts += [f"{text}\n" for text in _asked(gap)]
     return "".join(parts)
 
 
@@ -44,9 +44,9 @@ def _line(line: Line) -> str:
     return f"{text}  {comment}" if len(text) + len(comment) <= 98 else f"{comment}\n{text}"
 
 
-def _asked(question: Question) -> Iterator[str]:
-    yield f"# {FILL_IN}: {question.what}"
-    for choice in question.choices:
+def _asked(gap: Gap) -> Iterator[str]:
+    yield f"# {FILL_IN}: {gap.what}"
+    for choice in gap.choices:
         yield "# " + _line(choice).replace("\n", "\n# ")
 
 

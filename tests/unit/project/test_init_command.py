@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from labcoat.cli.door import answer
-from labcoat.project.evidence import gather
+from labcoat.project.survey import gather
 
 FLASK = "from flask import Flask\napp = Flask(__name__)\n"
 PROCFILE = "web: gunicorn app:app -w 2\n"
@@ -113,7 +113,7 @@ def test_options_and_programs_of_the_user_stay(
 ) -> None:
     mine = (
         "[app]\nwsgi = 'app:app'\n[stack]\n"
-        "gunicorn = { options = { workers = 9, threads = 2 }, binary = 'sh' }\n"
+        "gunicorn = { file = 'Procfile', options = { workers = 9, threads = 2 }, binary = 'sh' }\n"
         "[workload]\nrequests = [{ path = '/' }]\n"
     )
     project({**PLAIN, "labcoat.toml": mine})
@@ -232,7 +232,7 @@ def test_what_the_user_has_filled_in_is_not_asked_again(
     )
     project({"a.py": FLASK, "b.py": FLASK, "labcoat.toml": mine})
     code, found = document(capsys)
-    assert (code, found["state"], found["questions"]) == (0, "same", [])
+    assert (code, found["state"], found["gaps"]) == (0, "same", [])
 
 
 def test_the_development_server_is_warned_about_beside_a_real_one(
@@ -266,7 +266,7 @@ BAD: list[tuple[str, dict[str, str | bytes], int, str]] = [
     ("a quote that is not closed", {"app.py": FLASK, "Procfile": "web: gunicorn 'app:app\n"}, 2, "Procfile:1: is no command line: No closing quotation"),
     ("an ini that is broken", {**PLAIN, "site.ini": "[app:main]\nno value here\n"}, 0, "site.ini:2: "),
     ("a section that is not closed", {**PLAIN, "uwsgi.ini": "[uwsgi]\nmaster = true\n[broken\n"}, 0, "uwsgi.ini:3: not a section"),
-    ("uwsgi in another language", {**PLAIN, "uwsgi.yaml": "uwsgi:\n  master: true\n"}, 0, "only .ini files of uWSGI can be measured"),
+    ("uwsgi in YAML that is broken", {**PLAIN, "uwsgi.yaml": "uwsgi:\n  - [\n"}, 0, "uwsgi.yaml"),
     ("a study file that is broken", {**PLAIN, "labcoat.toml": "[app\n"}, 2, "the study file is not valid TOML"),
     ("a study file of another shape", {**PLAIN, "labcoat.toml": "app = 3\n"}, 2, "not whole yet"),
     ("deep nesting", {**PLAIN, "app2.py": "app = " + "(" * 5000 + ")" * 5000}, 0, "app2.py:1: is not Python"),
@@ -318,8 +318,7 @@ def test_nothing_of_the_user_is_executed(project: Project) -> None:
 def test_ten_thousand_files_cost_little_more_than_their_names(project: Project) -> None:
     """Against the least that any look at a tree costs: its names, and its Python files' bytes."""
     folder = project(PLAIN)
-    for number in range(100):
-        package = folder / f"package{number}"
+    for package in (folder / f"package{number}" for number in range(100)):
         package.mkdir()
         for name in range(95):
             (package / f"module{name}.py").write_text("def f():\n    return 1\n" * 10)
@@ -327,18 +326,19 @@ def test_ten_thousand_files_cost_little_more_than_their_names(project: Project) 
             (package / f"view{name}.py").write_text("import os\nx = os.environ.get('X')\n" * 10)
     for name in ("node_modules", ".git", "venv/lib"):
         (folder / name).mkdir(parents=True)
-        for number in range(500):
-            (folder / name / f"nginx{number}.conf").write_text("http {" * 100)
+        for index in range(500):
+            (folder / name / f"nginx{index}.conf").write_text("http {" * 100)
     (folder / "venv" / "pyvenv.cfg").touch()
     ratios = []
+    survey = gather(folder)
     for _ in range(2):
         started = time.perf_counter()
-        for root, _, files in os.walk(folder):
-            for file in files:
+        for root, _, found in os.walk(folder):
+            for file in found:
                 Path(root, file).read_bytes()
         walked = time.perf_counter()
-        evidence = gather(folder)
+        survey = gather(folder)
         ratios.append((time.perf_counter() - walked) / (walked - started))
-    assert len(evidence.folder.files) == 10_002
-    assert len(evidence.folder.modules) == 501
+    assert len(survey.folder.files) == 10_002
+    assert len(survey.folder.modules) == 501
     assert min(ratios) < 12

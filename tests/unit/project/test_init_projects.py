@@ -114,8 +114,8 @@ CASES = (
         name="flask, gunicorn in a Procfile",
         files={"app.py": FLASK, "Procfile": "web: gunicorn app:app -w 4 --threads=2 -b 0.0.0.0:$PORT\nworker: python w.py\n"},
         app={"wsgi": "app:app"},
-        stack={"gunicorn": {"options": {"workers": 4, "threads": 2}}},
-        says=("framework: Flask", "Procfile:1"),
+        stack={"gunicorn": "Procfile"},
+        says=("framework: Flask", "gunicorn starts with workers 4, threads 2  Procfile:1"),
     ),
     Case(
         name="flask, gunicorn with its file, in a Dockerfile in shell form",
@@ -134,8 +134,9 @@ CASES = (
             "app.py": FLASK,
             "Dockerfile": 'FROM python:3.12\nENV WEB_CONCURRENCY=3 GUNICORN_CMD_ARGS="--keep-alive 5"\nENTRYPOINT ["tini", "--"]\nCMD ["gunicorn", "--access-logfile", "-", "--preload", "app"]\n',
         },
-        app={"wsgi": "app:application"},
-        stack={"gunicorn": {"options": {"workers": 3, "keepalive": 5, "accesslog": "-", "preload_app": True}}},
+        app={"wsgi": "app:application", "env": {"WEB_CONCURRENCY": "3", "GUNICORN_CMD_ARGS": "--keep-alive 5"}},
+        stack={"gunicorn": "Dockerfile"},
+        says=("gunicorn starts with workers 3, keepalive 5, accesslog -, preload_app true  Dockerfile:4", "Dockerfile:2"),
     ),
     Case(
         name="an entrypoint script that ends in exec",
@@ -145,8 +146,8 @@ CASES = (
             "Dockerfile": 'FROM python\nENTRYPOINT ["/docker-entrypoint.sh"]\n',
         },
         app={"wsgi": "app:app"},
-        stack={"gunicorn": {"options": {"workers": 5}}},
-        says=("docker-entrypoint.sh:5",),
+        stack={"gunicorn": "docker-entrypoint.sh"},
+        says=("gunicorn starts with workers 5  docker-entrypoint.sh:5",),
     ),
     Case(
         name="fastapi, uvicorn in compose",
@@ -156,9 +157,9 @@ CASES = (
             "compose.yaml": "services:\n  web:\n    build: .\n    command: uvicorn app.main:app --host 0.0.0.0 --port 80 --workers 2 --no-access-log\n    environment:\n      DATABASE_URL: postgresql+asyncpg://u:p@db/x\n  db:\n    image: postgres:16\n",
         },
         app={"asgi": "app.main:app", "env": {"DATABASE_URL": "postgresql+asyncpg://{database.location}"}},
-        stack={"uvicorn": {"options": {"workers": 2, "access-log": False}}, "postgres": True},
+        stack={"uvicorn": "compose.yaml", "postgres": True},
         path="/items",
-        says=("compose.yaml:4",),
+        says=("workers 2, access-log false  compose.yaml:4",),
     ),
     Case(
         name="fastapi under gunicorn with uvicorn's workers, in a unit",
@@ -167,9 +168,9 @@ CASES = (
             "deploy/api.service": '[Service]\nWorkingDirectory=/srv/api\nEnvironment=MALLOC_ARENA_MAX=2 "SECRET_KEY=s3cret"\nExecStart=/srv/api/venv/bin/gunicorn api:app \\\n  -k uvicorn.workers.UvicornWorker --user www --workers 2\n',
         },
         app={"asgi": "api:app", "env": {"MALLOC_ARENA_MAX": "2"}},
-        stack={"gunicorn": {"options": {"worker_class": "uvicorn.workers.UvicornWorker", "workers": 2}}},
+        stack={"gunicorn": "deploy/api.service"},
         path="/items",
-        says=("deploy/api.service:4", "--user is left out"),
+        says=("deploy/api.service:4", "gunicorn user is left out"),
     ),
     Case(
         name="starlette under granian, started by a task of pyproject",
@@ -185,7 +186,8 @@ CASES = (
         name="wsgi under granian, python -m",
         files={"app.py": FLASK, "Procfile": "web: cd . && python -m granian --interface wsgi --blocking-threads 8 app:app\n"},
         app={"wsgi": "app:app"},
-        stack={"granian": {"options": {"blocking-threads": 8}}},
+        stack={"granian": "Procfile"},
+        says=("granian starts with blocking-threads 8  Procfile:1",),
     ),
     Case(
         name="django, uwsgi behind nginx with included sites",
@@ -248,7 +250,7 @@ CASES = (
             "env": {"PRIMARY_DB": "{database.url}", "DJANGO_SETTINGS_MODULE": "mysite.settings.production"},
             "seed": ["{python}", "manage.py", "migrate", "--noinput"],
         },
-        stack={"gunicorn": True, "postgres": True},
+        stack={"gunicorn": "Dockerfile", "postgres": True},
     ),
     Case(
         name="pyramid with a module that has called the factory, uwsgi by command line",
@@ -258,7 +260,7 @@ CASES = (
             "Procfile": "web: uwsgi --http-socket :$PORT -M -p 4 --wsgi-file wsgi.py --callable app --disable-logging\n",
         },
         app={"wsgi": "wsgi:app"},
-        stack={"uwsgi": {"options": {"master": True, "processes": 4, "disable-logging": True}}, "postgres": True},
+        stack={"uwsgi": "Procfile", "postgres": True},
         says=("production.ini:3", "no variable tells the app where it is", "waitress is not a server"),
     ),
     Case(
@@ -269,7 +271,7 @@ CASES = (
             "site.service": "[Service]\nEnvironment=UWSGI_PROCESSES=3\nExecStart=/usr/bin/uwsgi --ini /srv/site/app.ini\n",
         },
         app={"wsgi": "site:application"},
-        stack={"uwsgi": {"file": "app.ini", "options": {"processes": 3}}},
+        stack={"uwsgi": {"file": "site.service", "options": {"processes": 3}}},
         says=("framework: Bottle",),
     ),
     Case(
@@ -285,7 +287,7 @@ CASES = (
         name="an app of a package that is installed",
         files={"Procfile": "web: gunicorn httpbin:app -k gevent\n"},
         app={"wsgi": "httpbin:app"},
-        stack={"gunicorn": {"options": {"worker_class": "gevent"}}},
+        stack={"gunicorn": "Procfile"},
         says=("the module httpbin is not in this project",),
     ),
     Case(
@@ -302,17 +304,17 @@ CASES = (
         name="uvicorn --factory",
         files={"web.py": "from starlette.applications import Starlette\ndef make():\n    return Starlette()\n", "Procfile": "web: uvicorn --factory web:make\n"},
         app={"asgi": "web:make"},
-        stack={"uvicorn": {"options": {"factory": True}}},
+        stack={"uvicorn": "Procfile"},
     ),
     Case(
-        name="nginx to gunicorn by TCP, bind kept because nginx names it",
+        name="nginx to gunicorn by TCP, which nginx names",
         files={
             "app.py": FLASK,
             "nginx.conf": "events {}\nhttp {\n  upstream a { server app:8000; }\n  server { listen 80; location / { proxy_pass http://a; } location /x { proxy_pass http://other:1; } }\n}\n",
             "compose.yml": "services:\n  app:\n    command: [gunicorn, -b, ':8000', 'app:app']\n  nginx:\n    image: nginx\n",
         },
         app={"wsgi": "app:app"},
-        stack={"nginx": "nginx.conf", "gunicorn": {"options": {"bind": ":8000"}}},
+        stack={"nginx": "nginx.conf", "gunicorn": "compose.yml"},
         says=("nginx also passes to other:1  nginx.conf:4",),
     ),
     Case(
@@ -326,17 +328,18 @@ CASES = (
         },
         app={
             "wsgi": "app:app",
-            "env": {"DATABASE_URL": "{database.url}", "LOG_LEVEL": "warning"},
+            "env": {"DATABASE_URL": "{database.url}"},
+            "env_file": ".env",
             "seed": ["{python}", "-m", "alembic", "upgrade", "head"],
         },
-        stack={"gunicorn": True, "postgres": "db/postgresql.conf"},
+        stack={"gunicorn": "Procfile", "postgres": "db/postgresql.conf"},
         says=("db/postgresql.conf:1",),
     ),
     Case(
         name="an interpreter of another name",
         files={"app.py": FLASK, "Procfile": "web: gunicorn app:app\n", "env/pyvenv.cfg": "home = /usr\n", "env/bin/python": "#!/bin/sh\n"},
         app={"wsgi": "app:app", "python": "env/bin/python"},
-        stack={"gunicorn": True},
+        stack={"gunicorn": "Procfile"},
     ),
 )  # fmt: skip
 
@@ -360,14 +363,14 @@ def test_a_project_becomes_a_study(
     for name, value in case.environment.items():
         monkeypatch.setenv(name, value)
     root = build(tmp_path / "shop", case.files)
-    outcome = look(root, check=False, app=None, server=None)
-    said = click.unstyle("\n".join(told(outcome, check=False)))
+    result = look(root, check=False, app=None, server=None)
+    said = click.unstyle("\n".join(told(result, check=False)))
     tables = tomllib.loads((root / "labcoat.toml").read_text())
     assert tables["app"] == case.app, said
     assert tables["stack"] == case.stack, said
     assert tables["workload"] == {"requests": [{"path": case.path}]}
     assert [text for text in case.says if text not in said] == [], said
-    assert outcome.is_whole, said
+    assert result.is_whole, said
     study = read_study(root / "labcoat.toml")
     assert study.app.target == case.app.get("wsgi", case.app.get("asgi"))
     lines = (root / "labcoat.toml").read_text().splitlines()

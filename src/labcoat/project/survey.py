@@ -14,7 +14,7 @@ from labcoat.project.django import in_force, read_django
 from labcoat.project.dockerfile import read_dockerfiles
 from labcoat.project.dotenv import read_variables
 from labcoat.project.folder import Folder, read_folder
-from labcoat.project.frameworks import read_apps, read_own_servers, read_routes
+from labcoat.project.frameworks import read_apps, read_own_servers, read_pages
 from labcoat.project.nginx import read_nginx
 from labcoat.project.paste import read_paste
 from labcoat.project.postgres import find_databases, read_database_files, read_wanted
@@ -39,7 +39,7 @@ READERS: tuple[Reader, ...] = (
     read_apps,
     read_scripts,
     read_own_servers,
-    read_routes,
+    read_pages,
     read_wanted,
     read_django,
     read_paste,
@@ -58,7 +58,7 @@ Kind = TypeVar("Kind", bound=Clue)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Evidence:
+class Survey:
     """A folder, and every clue in it."""
 
     folder: Folder
@@ -69,12 +69,12 @@ class Evidence:
         return tuple(clue for clue in self.clues if isinstance(clue, kind))
 
 
-def gather(root: Path, environment: Mapping[str, str] | None = None) -> Evidence:
+def gather(root: Path, environment: Mapping[str, str] | None = None) -> Survey:
     """What the project in this folder says. Reads files; imports and starts nothing."""
-    return evidence_of(read_folder(root, environment))
+    return survey_of(read_folder(root, environment))
 
 
-def evidence_of(folder: Folder) -> Evidence:
+def survey_of(folder: Folder) -> Survey:
     """What these texts say."""
     variables = [c for read in SETTERS for c in read(folder) if isinstance(c, Variable)]
     folder = in_force(folder, iter(variables))
@@ -84,9 +84,9 @@ def evidence_of(folder: Folder) -> Evidence:
     commands = [clue for clue in clues if isinstance(clue, Command)]
     clues += read_commands(folder, commands, clues)
     clues += find_databases(clues)
-    return Evidence(folder=folder, clues=tuple(dict.fromkeys(clues)))
+    return Survey(folder=folder, clues=tuple(dict.fromkeys(clues)))
 
 
-def remarks_of(evidence: Evidence) -> tuple[Remark, ...]:
+def remarks_of(survey: Survey) -> tuple[Remark, ...]:
     """What has to be told of single places, by place."""
-    return tuple(sorted(evidence.of(Remark), key=lambda one: (one.place.path, one.place.line or 0)))
+    return tuple(sorted(survey.of(Remark), key=lambda one: (one.place.path, one.place.line or 0)))
