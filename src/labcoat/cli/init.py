@@ -82,9 +82,9 @@ def look(folder: Path, *, check: bool, app: str | None, server: str | None) -> R
 
     from labcoat.lab.handover import unified
     from labcoat.lab.study.study_file import STUDY_FILE, read_text
-    from labcoat.project.survey import gather
     from labcoat.project.proposal import Answers
     from labcoat.project.proposing import propose
+    from labcoat.project.survey import gather
     from labcoat.project.writing import answered, changed, create, rendered
 
     root = Path(os.path.abspath(folder.expanduser()))  # noqa: PTH100 - keeps symbolic links
@@ -128,7 +128,7 @@ def mistakes(text: str, file: Path) -> tuple[str, ...]:
 
 
 def told(result: Result, *, check: bool) -> Iterator[str]:
-    """The result for people."""
+    """What was found, for people."""
     from labcoat.project.writing import cited, spelled
 
     proposal = result.proposal
@@ -177,7 +177,7 @@ def unasked(result: Result) -> Sequence[str]:
 
 
 def document(result: Result) -> dict[str, object]:
-    """The result, as ``--json`` prints it."""
+    """What was found, as ``--json`` prints it."""
     from labcoat.project.writing import plain
 
     proposal = result.proposal

@@ -17,10 +17,10 @@ from labcoat.project.clues import (
     ServerFile,
     Source,
 )
-from labcoat.project.survey import Survey
 from labcoat.project.frameworks import APP_NAMES, find_home, home_of
 from labcoat.project.grammars import GRAMMARS
-from labcoat.project.proposal import Answers, Fact, Line, Gap
+from labcoat.project.proposal import Answers, Fact, Gap, Line
+from labcoat.project.survey import Survey
 
 _PACKAGES = {"gunicorn": "gunicorn", "granian": "granian", "pyuwsgi": "uwsgi", "uvicorn": "uvicorn",
              "uwsgi": "uwsgi"}  # fmt: skip
@@ -170,9 +170,7 @@ def choose_app(survey: Survey, chosen: ChosenServer, answers: Answers) -> Chosen
 
 def _of_setting(survey: Survey, wanted: Interface | None) -> ChosenApp | None:
     """What a setting names, or the command line of a server that labcoat lacks."""
-    fitting = [
-        one for one in survey.of(NamedApp) if one.interface in {None, wanted} or not wanted
-    ]
+    fitting = [one for one in survey.of(NamedApp) if one.interface in {None, wanted} or not wanted]
     fitting.sort(key=lambda one: one.interface is Interface.ASGI)
     for one in fitting[:1]:
         kind = one.interface or wanted

@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterator, Mapping
 
 from labcoat.model.study import Interface
-from labcoat.project.clues import AppObject, Clue, Place, Remark, Page
+from labcoat.project.clues import AppObject, Clue, Page, Place, Remark
 from labcoat.project.folder import Folder, parent
 from labcoat.project.python_code import Module, keywords, literal, text_of
 

@@ -1,11 +1,10 @@
-"""From survey to a proposal; pure."""
+"""From a survey to a proposal."""
 
 from __future__ import annotations
 
 from labcoat.errors import UsageError
 from labcoat.project.choosing import ChosenApp, choose_app, choose_server, facts_of
 from labcoat.project.clues import Dependency, OtherServer, Remark
-from labcoat.project.survey import Survey, remarks_of
 from labcoat.project.proposal import Answers, Line, Proposal
 from labcoat.project.surroundings import (
     Around,
@@ -17,6 +16,7 @@ from labcoat.project.surroundings import (
     around_variables,
     around_workload,
 )
+from labcoat.project.survey import Survey, remarks_of
 
 _ORDER = (
     "app.wsgi", "app.asgi", "app.directory", "app.python", "app.env", "app.env_file", "app.seed",

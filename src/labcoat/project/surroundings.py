@@ -12,9 +12,9 @@ from labcoat.project.clues import (
     Database,
     DatabaseFile,
     Dependency,
+    Page,
     Place,
     Remark,
-    Page,
     Seed,
     Site,
     StaticFiles,
@@ -22,10 +22,10 @@ from labcoat.project.clues import (
     Wanted,
 )
 from labcoat.project.django import SETTINGS
-from labcoat.project.survey import Survey
 from labcoat.project.grammars import LISTENS
 from labcoat.project.in_place import is_read_in_place
-from labcoat.project.proposal import FILL_IN, Fact, Line, Gap, Value
+from labcoat.project.proposal import FILL_IN, Fact, Gap, Line, Value
+from labcoat.project.survey import Survey
 
 _SECRET = re.compile(
     r"SECRET|PASS|TOKEN|KEY|CREDENTIAL|DSN|PRIVATE|AUTH|SALT|URL$|URI$", re.IGNORECASE
@@ -41,7 +41,7 @@ Variables = dict[str, tuple[str, Place]]  # name -> value in a study, and where 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Around:
-    """Lines, gaps, facts and remarks on one thing."""
+    """Lines, gaps, facts and remarks on one thing around the app."""
 
     lines: tuple[Line, ...] = ()
     gaps: tuple[Gap, ...] = ()

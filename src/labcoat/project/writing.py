@@ -15,7 +15,7 @@ from tomlkit.exceptions import TOMLKitError
 from labcoat.errors import UsageError
 from labcoat.lab.study.study_file import REFERENCE, STUDY_FILE, parse
 from labcoat.project.clues import Place
-from labcoat.project.proposal import FILL_IN, Answers, Line, Proposal, Gap, Value
+from labcoat.project.proposal import FILL_IN, Answers, Gap, Line, Proposal, Value
 
 HEAD = f"# Written by labcoat init; each line says what it follows from. Every key: {REFERENCE}\n"
 TABLES = ("app", "stack", "workload")
