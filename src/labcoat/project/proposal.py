@@ -1,4 +1,4 @@
-"""A proposal: the lines of a labcoat.toml, each with what it follows from, and what has to be asked."""
+"""A proposal: the lines of a labcoat.toml, each with its places, and what has to be asked."""
 
 from __future__ import annotations
 

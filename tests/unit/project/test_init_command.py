@@ -266,7 +266,7 @@ BAD: list[tuple[str, dict[str, str | bytes], int, str]] = [
     ("a quote that is not closed", {"app.py": FLASK, "Procfile": "web: gunicorn 'app:app\n"}, 2, "Procfile:1: is no command line: No closing quotation"),
     ("an ini that is broken", {**PLAIN, "site.ini": "[app:main]\nno value here\n"}, 0, "site.ini:2: "),
     ("a section that is not closed", {**PLAIN, "uwsgi.ini": "[uwsgi]\nmaster = true\n[broken\n"}, 0, "uwsgi.ini:3: not a section"),
-    ("uwsgi in YAML that is broken", {**PLAIN, "uwsgi.yaml": "uwsgi:\n  - [\n"}, 0, "uwsgi.yaml"),
+    ("uwsgi in JSON that is broken", {**PLAIN, "uwsgi.json": "{\"uwsgi\": {"}, 0, "uwsgi.json"),
     ("a study file that is broken", {**PLAIN, "labcoat.toml": "[app\n"}, 2, "the study file is not valid TOML"),
     ("a study file of another shape", {**PLAIN, "labcoat.toml": "app = 3\n"}, 2, "not whole yet"),
     ("deep nesting", {**PLAIN, "app2.py": "app = " + "(" * 5000 + ")" * 5000}, 0, "app2.py:1: is not Python"),
