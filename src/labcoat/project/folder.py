@@ -22,7 +22,7 @@ SKIPPED = frozenset(
         "site-packages", "target", "vendor",
     }
 )  # fmt: skip
-HOMES = frozenset({".venv", "venv"})
+HOMES = (".venv", "venv")  # where a study looks for an interpreter by itself
 # Python in these is about the app and not the app.
 ASIDE = frozenset({"docs", "migrations", "test", "testing", "tests"})
 _CONFIGURATION = re.compile(
@@ -123,7 +123,7 @@ def read_folder(root: Path, environment: Mapping[str, str] | None = None) -> Fol
     files: list[str] = []
     texts: dict[str, str] = {}
     remarks: list[Remark] = []
-    homes: list[str] = []
+    homes = [home for home in HOMES if _is_home(root / home)]
     budget = MAX_TEXT_BYTES
     for name in walk(root, homes, remarks):
         files.append(name)
@@ -160,8 +160,7 @@ def walk(root: Path, homes: list[str], remarks: list[Remark]) -> Iterator[str]:
         for folder in level:
             entries = _entries(root / folder, folder, remarks)
             if folder and any(entry.name == "pyvenv.cfg" for entry in entries):
-                if os.access(root / folder / "bin" / "python", os.X_OK):
-                    homes.append(folder)
+                homes += [folder] if _is_home(root / folder) else []
                 continue
             for entry in entries:
                 name = f"{folder}/{entry.name}" if folder else entry.name
@@ -187,7 +186,12 @@ def _entries(path: Path, name: str, remarks: list[Remark]) -> list[os.DirEntry[s
 
 
 def _is_ours(name: str) -> bool:
-    return name not in SKIPPED and (not name.startswith(".") or name in HOMES)
+    return name not in {*SKIPPED, *HOMES} and not name.startswith(".")
+
+
+def _is_home(path: Path) -> bool:
+    """Whether this is a virtual environment, be it by a link."""
+    return os.access(path / "bin" / "python", os.X_OK)
 
 
 def is_telling(name: str, content: bytes) -> bool:
