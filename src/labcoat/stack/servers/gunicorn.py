@@ -136,7 +136,11 @@ class Gunicorn:
             origin=named or UserFile(path=Path(FILE)),
             given=Given(file=named, options=options, command=line, env=app.env),
             settings=tuple(({**said, **dict(options)}).items()),
-            of_environment=frozenset(of_environment),
+            of_environment=frozenset(
+                name
+                for name in of_environment
+                if name not in dict(options) and not (line is not None and line.said(name))
+            ),
             concurrency=dict(app.env).get("WEB_CONCURRENCY", ""),
             told=told,
         )

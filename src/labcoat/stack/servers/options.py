@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +18,7 @@ from labcoat.stack.edit.command import Command, Grammar
 from labcoat.stack.given import Given
 
 CHECK_TIMEOUT_S = 60.0
+_ASSIGNED = re.compile(r"(?:^|[\s\"'])(?!ExecStart)([A-Za-z_]\w*)=\S")
 MOVED = ("bind", "host", "pid-file", "port", "uds")
 """Where it listens, and what it writes beside: the sandbox decides."""
 
@@ -114,8 +116,14 @@ def left_out(line: Command, app: App, settled: Iterable[str]) -> tuple[str, ...]
     """The words for what the sandbox decides itself: the app, and settled options."""
     same = {app.target, app.target.removesuffix(":application")}
     apps = [word.text for word in line.rest if word.text not in same]
+    lead = line.text[line.text.rfind("\n", 0, line.program.start) + 1 : line.program.start]
     return (
         *(f"{line.place}: {text} -> {app.target}, as [app] says" for text in apps[:1]),
+        *(
+            f"{line.place}: {name} before the program is not taken over: [app] env says it"
+            for name in _ASSIGNED.findall(lead)
+            if name not in dict(app.env)
+        ),
         *(
             f"{line.place}: {option.words[0].text} left out: the sandbox sets it"
             for option in line.options
