@@ -123,10 +123,7 @@ class LiveView:
                 self._asked(event)
             case BlockJudged():
                 self._judged(event)
-            case CampaignBegun():
-                for line in opening(event.objective, event.budget_s, event.before):
-                    self._line(escape(line))
-            case StepTaken() | CourseTold():
+            case CampaignBegun() | StepTaken() | CourseTold():
                 self._campaign(event)
             case _:
                 assert_never(event)
@@ -136,7 +133,11 @@ class LiveView:
         if event.blocks:
             self._line(f"  {escape(self._phase)} goes on after {_blocks(event.blocks)}")
 
-    def _campaign(self, event: StepTaken | CourseTold) -> None:
+    def _campaign(self, event: CampaignBegun | StepTaken | CourseTold) -> None:
+        if isinstance(event, CampaignBegun):
+            for line in opening(event.objective, event.budget_s, event.before):
+                self._line(escape(line))
+            return
         if isinstance(event, CourseTold):
             gain = f" · {100 * event.gain_ratio:+.0f} % so far" if event.gain_ratio else ""
             self._doing = f"{event.doing}{gain}"

@@ -21,14 +21,17 @@ from labcoat.lab.experiment.answers import (
     said_of,
     unpacked,
 )
+from labcoat.lab.experiment.epoch import given_up
 from labcoat.lab.trial.spoken import Spoken, spoken
 from labcoat.lab.trial.workbench import Workbench
 from labcoat.model.experiment import Arm
 from labcoat.model.stack import Endpoint, Speaks
+from labcoat.model.variant import Variant
 from labcoat.model.workload import RequestTemplate, Workload
 from labcoat.stack.probe import Answer
 from labcoat.stack.standing import Standing
 from labcoat.testing.baseline import two_routes
+from labcoat.testing.experiment import question
 from labcoat.testing.host import FakeHost
 from labcoat.testing.http import Received, Reply, Script, ScriptedServer, reply
 from labcoat.testing.stack import SimulatedStack
@@ -150,6 +153,32 @@ def test_a_route_is_told_of_once() -> None:
     )
     assert found.compared == 3
     assert found.differences == (("home", "status 500, not 200"), ("buy", "status 500, not 200"))
+
+
+def test_headers_that_a_trade_off_names_are_taken_as_they_come_and_nothing_else() -> None:
+    plain = replace(HOME, headers=(("content-type", "text/plain"),))
+    for treatment, differences in [
+        (plain, ()),
+        (replace(plain, digest="bb", size=900), (("home", "another body (900 bytes, not 1000)"),)),
+        (replace(plain, status=404), (("home", "status 404, not 200"),)),
+    ]:
+        found = judge_answers(
+            ASKED,
+            {Arm.BASELINE: [HOME], Arm.TREATMENT: [treatment]},
+            given_up=frozenset({"content-type"}),
+        )
+        assert found.differences == differences
+
+
+def test_a_question_gives_up_what_its_changes_name() -> None:
+    static = {"nginx.location.static": "/srv/static/"}
+    assert given_up(question()) == frozenset()
+    assert given_up(question({"uwsgi.processes": 2, **static})) == {
+        "cache-control",
+        "content-type",
+    }
+    both = replace(question(static), baseline=Variant.of(static))
+    assert given_up(both) == frozenset()
 
 
 def answer(

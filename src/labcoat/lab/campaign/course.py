@@ -76,7 +76,8 @@ class Course:
     kept out. ``removals``: of a knob, the experiment that measured its removal from the set.
     ``journaled``: ids of experiments whose verdict the journal has.
     ``under_way``: the experiment that had the last epoch. ``forgiven``: experiments of which an
-    arm once did not come up that had stood before.
+    arm once did not come up that had stood before. ``holding``: ids of experiments whose verdict
+    holds among all that were asked, known at the end.
     """
 
     bench: Workbench
@@ -105,6 +106,7 @@ class Course:
     known: list[ExperimentRecord] = field(default_factory=list)
     under_way: str = ""
     forgiven: set[str] = field(default_factory=set)
+    holding: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         journal = self.bench.journal

@@ -99,10 +99,12 @@ def compare_answers(
     *,
     seed: int,
     unstable: Collection[str] = (),
+    given_up: Collection[str] = (),
 ) -> Comparison:
     """Ask both arms the same, each route once, and tell what differs.
 
     ``unstable``: routes that are known to differ between two boots of one stack.
+    ``given_up``: headers of which the change says itself that they differ.
     """
     workload = bench.study.workload
     asked = tuple(each_route(workload, seed=seed))
@@ -112,7 +114,7 @@ def compare_answers(
         rounds.append(
             {arm: ask_all(arms[arm], asked, workload, timeout_s=timeout_s) for arm in Arm}
         )
-        found = judge_answers(asked, *rounds, known=unstable)
+        found = judge_answers(asked, *rounds, known=unstable, given_up=given_up)
         if not found.differences or len(rounds) == ROUNDS:
             return found
 
@@ -131,10 +133,12 @@ def judge_answers(
     asked: Sequence[Spoken],
     *rounds: Mapping[Arm, Sequence[Said]],
     known: Collection[str] = (),
+    given_up: Collection[str] = (),
 ) -> Comparison:
     """What differs between the arms in every round and is said in all of them. Pure.
 
-    ``known``: routes that are unstable whatever these rounds say.
+    ``known``: routes that are unstable whatever these rounds say. ``given_up``: headers that
+    are not compared.
     """
     differences: dict[str, str] = {}
     unstable: dict[str, None] = {}
@@ -153,7 +157,11 @@ def judge_answers(
         if is_unstable or unstable_headers:
             unstable[request.route] = None
         what = [
-            ours.differs(theirs, is_unstable=is_unstable, unstable_headers=unstable_headers)
+            ours.differs(
+                theirs,
+                is_unstable=is_unstable,
+                unstable_headers={*unstable_headers, *given_up},
+            )
             for ours, theirs in zip(said[Arm.TREATMENT], said[Arm.BASELINE], strict=True)
         ]
         if all(what):

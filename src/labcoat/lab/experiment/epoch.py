@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping
 
 from labcoat.errors import StackError
+from labcoat.knobs import KNOBS
 from labcoat.lab.experiment.answers import Comparison, compare_answers
 from labcoat.lab.experiment.ending import blamed, judge_voids, weigh
 from labcoat.lab.experiment.experiment import EPOCH, Experiment
@@ -43,7 +44,11 @@ def measure_epoch(bench: Workbench, rig: Rig, experiment: Experiment, *riders: E
         warmed = warm_up_both(bench, tuple(arms.values()))
         experiment.unsteady += sum(not warm.is_steady for warm in warmed)
         compared = compare_answers(
-            bench, arms, seed=epoch.blocks[0].seed, unstable=experiment.unstable
+            bench,
+            arms,
+            seed=epoch.blocks[0].seed,
+            unstable=experiment.unstable,
+            given_up=given_up(question),
         )
         experiment.restart_s.append(time.monotonic() - started)
         by_boot = _differ_by_boot(bench, rig, experiment, compared, arms, epoch)
@@ -59,6 +64,12 @@ def measure_epoch(bench: Workbench, rig: Rig, experiment: Experiment, *riders: E
         for standing in arms.values():
             bench.generator.forget(standing.target)
         rig.stop(*arms.values())
+
+
+def given_up(question: Question) -> frozenset[str]:
+    """Headers that are not compared: the trade-off of what is changed says that they differ."""
+    changed = {name for name, _ in question.changes}
+    return frozenset().union(*(knob.headers for knob in KNOBS if knob.name in changed))
 
 
 def _differ_by_boot(

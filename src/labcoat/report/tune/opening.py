@@ -1,4 +1,4 @@
-"""The first two lines of a tuning: what is sought, how small an effect shows here, and from where."""
+"""The first two lines of a tuning: what is sought, in which noise, and from where."""
 
 from __future__ import annotations
 
@@ -17,24 +17,18 @@ def opening(objective: Metric, budget_s: float, before: Baseline) -> Iterator[st
     noise = before.noise
     floor = next((each for each in noise.metrics if each.metric == THROUGHPUT.name), None)
     known = "unknown" if floor is None or floor.floor_ratio is None else percent(floor.floor_ratio)
-    yield " · ".join(
-        (
-            f"labcoat tune · {before.study}",
-            f"objective {objective.title}",
-            f"budget {clock(budget_s)}",
-            f"noise floor ± {known} (A/A, {counted(noise.blocks, 'block')},"
-            f" steal {percent(noise.steal_ratio)})",
-        )
+    measured = f"A/A, {counted(noise.blocks, 'block')}, steal {percent(noise.steal_ratio)}"
+    yield (
+        f"labcoat tune · {before.study} · objective {objective.title} · budget {clock(budget_s)}"
+        f" · noise floor ± {known} ({measured})"
     )
+    per_s, open_loop = before.saturation.throughput_per_s.value, before.responsiveness
     cpu_s = sum(layer.cpu_per_request_s for layer in before.layers)
-    yield " · ".join(
-        (
-            f"baseline  {rate(before.saturation.throughput_per_s.value)} req/s",
-            f"p99 {seconds(before.responsiveness.latency.p99_s)}"
-            f" at {rate(before.responsiveness.rate_per_s)} req/s",
-            f"{three_digits(1e3 * cpu_s)} ms CPU/req: {' '.join(_layers(before, cpu_s))}",
-            f"{percent(before.ceiling.efficiency_ratio)} of the ceiling",
-        )
+    yield (
+        f"baseline  {rate(per_s)} req/s"
+        f" · p99 {seconds(open_loop.latency.p99_s)} at {rate(open_loop.rate_per_s)} req/s"
+        f" · {three_digits(1e3 * cpu_s)} ms CPU/req: {' '.join(_layers(before, cpu_s))}"
+        f" · {percent(before.ceiling.efficiency_ratio)} of the ceiling"
     )
 
 
