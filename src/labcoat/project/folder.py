@@ -42,7 +42,7 @@ _NOT_READ = re.compile(r"\.(?:lock|md|rst|svg|png|jpe?g|gif|so|pyc|gz|zip|j2|tpl
 _TELLS = (
     b"start_response", b"receive", b"get_wsgi_application", b"get_asgi_application",
     b"make_wsgi_app", b"Flask(", b"FastAPI(", b"Starlette(", b"Quart(", b"Bottle(", b"Litestar(",
-    b"Sanic(", b"OpenAPI(", b"default_app", b"falcon", b"connexion", b"ProtocolTypeRouter",
+    b"Sanic(", b"OpenAPI(", b"default_app", b"falcon", b"ProtocolTypeRouter",
     b"get_app(", b"create_app", b"make_app", b"build_app", b"SETTINGS_MODULE",
     b"WSGI_APPLICATION", b"ASGI_APPLICATION", b"DATABASES", b"environ", b"getenv", b"decouple",
     b"uvicorn.run", b"StaticFiles", b"wsgi_app",

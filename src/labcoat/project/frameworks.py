@@ -17,8 +17,6 @@ MAKERS: Mapping[str, tuple[str, Interface]] = {
     "bottle.app": ("Bottle", WSGI),
     "bottle.default_app": ("Bottle", WSGI),
     "channels.routing.ProtocolTypeRouter": ("Django", ASGI),
-    "connexion.AsyncApp": ("Connexion", ASGI),
-    "connexion.FlaskApp": ("Connexion", WSGI),
     "django.core.asgi.get_asgi_application": ("Django", ASGI),
     "django.core.handlers.wsgi.WSGIHandler": ("Django", WSGI),
     "django.core.wsgi.get_wsgi_application": ("Django", WSGI),

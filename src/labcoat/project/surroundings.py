@@ -30,6 +30,7 @@ from labcoat.project.survey import Survey
 _SECRET = re.compile(
     r"SECRET|PASS|TOKEN|KEY|CREDENTIAL|DSN|PRIVATE|AUTH|SALT|URL$|URI$", re.IGNORECASE
 )
+_DRAWN = re.compile(r"(?=[^\d]*\d)(?=[^A-Za-z]*[A-Za-z])[A-Za-z0-9+/_=-]{16,}")
 _RUNTIME = re.compile(r"PYTHON(?:MALLOC|OPTIMIZE|HASHSEED|NODEBUGRANGES)|MALLOC_\w+")
 _NOT_THE_APPS = re.compile(r"WEB_CONCURRENCY|GUNICORN_CMD_ARGS|(?:UWSGI|UVICORN|GRANIAN)_\w+|PORT")
 ENV_FILE = ".env"
@@ -158,7 +159,8 @@ def around_server(
     places: tuple[Place, ...] = (server.place,)
     if chosen.own is not None and chosen.own.place.path != server.place.path:
         places = (server.place, chosen.own.place)
-    file, said, reads = server.file, server.options, ()
+    file, said = server.file, server.options
+    reads: tuple[tuple[str, str], ...] = ()
     if app.target and is_read_in_place(survey.folder, server, app):
         file, said, reads = server.place.path, server.around, server.reads
     options: dict[str, Value] = {
@@ -311,12 +313,10 @@ def _used(survey: Survey) -> dict[str, Variable | None]:
 
 
 def _is_secret(variable: Variable) -> bool:
-    return (
-        bool(_SECRET.search(variable.name))
-        or "://" in variable.value
-        or "{" in variable.value
-        or ("$" in variable.value or not variable.value)
-    )
+    """Whether a value may be one: by the name, or because it looks drawn; when in doubt, yes."""
+    value = variable.value
+    is_plain = bool(value) and "://" not in value and not set(value) & set("{$")
+    return not is_plain or bool(_SECRET.search(variable.name) or _DRAWN.search(value))
 
 
 def around_python(survey: Survey) -> Around:
