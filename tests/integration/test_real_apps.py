@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from labcoat.cli.init import look
 from labcoat.host.local import LocalHost
 from labcoat.host.sandbox import Sandbox
 from labcoat.lab.handover.digests import digests_of
@@ -305,3 +306,40 @@ requests = [{ path = "/v1/", expect = { contains = "kinto" } }, { method = "POST
     assert handed_over(study, {"uwsgi.processes": 2}) == {
         "uwsgi.yaml": ("    processes: 1", "    processes: 2")
     }
+
+
+OF_ENVIRONMENT = """
+import os
+
+ALLOWED_HOSTS = ["*"]
+DATABASES = {
+    "default": {
+        "ENGINE": "django.db.backends.postgresql",
+        "HOST": os.environ["DB_HOST"], "PORT": os.environ["DB_PORT"],
+        "NAME": os.environ["DB_NAME"], "USER": os.environ["DB_USER"],
+    }
+}
+"""
+
+
+def test_init_writes_the_study_of_httpbin_and_of_a_new_django_project(
+    project: Path, environment: Path
+) -> None:
+    """What ``labcoat init`` writes is up and answers; only the first page is the user's."""
+    start = [str(environment / "bin" / "django-admin"), "startproject", "mysite", str(project)]
+    subprocess.run(start, check=True)
+    with (project / "mysite" / "settings.py").open("a") as settings:
+        settings.write(OF_ENVIRONMENT)
+    procfile = project / "Procfile"
+    for command, page in (
+        ("gunicorn mysite.wsgi --workers 1", "/admin/login/"),
+        ("gunicorn httpbin:app -w 1 -k gthread", "/get"),
+    ):
+        procfile.write_text(f"web: {command}\n")
+        found = look(project, check=False, app=None, server=None)
+        assert found.is_whole, found.mistakes
+        file = project / "labcoat.toml"
+        assert 'gunicorn = "Procfile"' in file.read_text()
+        file.write_text(file.read_text().replace('path = "/"', f'path = "{page}"'))
+        up(read_study(file), Variant.of({"gunicorn.workers": 2}))
+        file.unlink()

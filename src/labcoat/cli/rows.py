@@ -15,6 +15,7 @@ class CommandRow:
 
 
 COMMANDS: tuple[CommandRow, ...] = (
+    CommandRow("init", "labcoat.cli.init", "Look at a project and write its labcoat.toml."),
     CommandRow("up", "labcoat.cli.up", "Start the study's stack and keep it up until Ctrl-C."),
     CommandRow("bench", "labcoat.cli.bench", "Put honest load on a URL and tell what it endured."),
     CommandRow(

@@ -86,7 +86,11 @@ FileForm = TypeVar("FileForm", StudyForm, WorkloadFileForm)
 def read_form(path: Path, kind: type[FileForm]) -> tuple[Path, FileForm]:
     """The file's absolute path, and what it says. Raises: UsageError with every mistake."""
     file = Path(os.path.abspath(path.expanduser()))  # noqa: PTH100  keeps symbolic links
-    text = read_text(file)
+    return file, form_of(read_text(file), file, kind)
+
+
+def form_of(text: str, file: Path, kind: type[FileForm]) -> FileForm:
+    """What a file with this text says. Raises: UsageError with every mistake."""
     tables = parse(text, file)
     if isinstance(tables.get("workload"), str):
         elsewhere = from_folder(file.parent, tables["workload"])
@@ -104,7 +108,7 @@ def read_form(path: Path, kind: type[FileForm]) -> tuple[Path, FileForm]:
         mistakes += [explain(details, kind) for details in error.errors(include_url=False)]
     if mistakes or form is None:
         raise complain(file, mistakes, key_lines(text))
-    return file, form
+    return form
 
 
 def read_text(file: Path) -> str:
