@@ -171,8 +171,8 @@ def test_an_epoch_boots_asks_compares_and_stops_both_arms(lab: Lab) -> None:
     slot = {each.trial.arm: "ab"[each.trial.slot] for each in trials[:4]}
     names = {slot[Arm.BASELINE]: "origin", slot[Arm.TREATMENT]: FASTER.name}
     assert first == [
-        ("boot", "a", names["a"], "shared"),
-        ("boot", "b", names["b"], "shared"),
+        ("boot", "a", names["a"], "own"),  # the workload writes
+        ("boot", "b", names["b"], "own"),
         ("forget", "a"),  # the warm-ups' connections
         ("forget", "b"),
         ("answers",),
@@ -224,9 +224,17 @@ def test_a_race_goes_round_and_drops_what_is_decided(lab: Lab) -> None:
     assert experiments[0].record.seed != experiments[1].record.seed
 
 
-def test_a_knob_of_the_database_gives_each_arm_its_own(lab: Lab) -> None:
-    lab.ask(question(Variant.of({"postgres.shared_buffers": "1GB"})), budget_s=0.0)
-    assert {entry[3] for entry in lab.log if entry[0] == "boot"} == {"own"}
+@pytest.mark.parametrize(
+    ("knob", "database"), [("postgres.shared_buffers", "own"), ("uwsgi.processes", "shared")]
+)
+def test_arms_that_only_read_share_a_database_unless_it_is_what_differs(
+    lab: Lab, knob: str, database: str
+) -> None:
+    workload = lab.bench.study.workload
+    reading = replace(workload, requests=tuple(r for r in workload.requests if r.method == "GET"))
+    lab.bench = replace(lab.bench, study=replace(lab.bench.study, workload=reading))
+    lab.ask(question(Variant.of({knob: 4})), budget_s=0.0)
+    assert {entry[3] for entry in lab.log if entry[0] == "boot"} == {database}
 
 
 def test_a_level_that_does_not_come_up_is_invalid_with_its_own_words(lab: Lab) -> None:
