@@ -270,6 +270,7 @@ BAD: list[tuple[str, dict[str, str | bytes], int, str]] = [
     ("a study file that is broken", {**PLAIN, "labcoat.toml": "[app\n"}, 2, "the study file is not valid TOML"),
     ("a study file of another shape", {**PLAIN, "labcoat.toml": "app = 3\n"}, 2, "not whole yet"),
     ("deep nesting", {**PLAIN, "app2.py": "app = " + "(" * 5000 + ")" * 5000}, 0, "app2.py:1: is not Python"),
+    ("a folder with two slashes", {"app.py": FLASK, "Procfile": "web: cd //app && gunicorn --chdir //x app:app\n"}, 0, "wrote labcoat.toml"),
     ("a large file", {**PLAIN, "Dockerfile": "#" * 600_000}, 0, "Dockerfile: was not read: larger than 512 KiB"),
 ]  # fmt: skip
 
