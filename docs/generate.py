@@ -9,6 +9,7 @@ A page is a function of the rows that the code itself uses, so it cannot say any
 from __future__ import annotations
 
 import contextlib
+import importlib
 import io
 import os
 import sys
@@ -16,6 +17,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import get_args
 
+import click
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
@@ -23,7 +25,7 @@ from pydantic_core import PydanticUndefined
 from labcoat import errors
 from labcoat.cli.door import answer
 from labcoat.cli.exit_codes import ExitCode
-from labcoat.cli.rows import COMMANDS
+from labcoat.cli.rows import COMMANDS, CommandRow
 from labcoat.knobs import KNOBS
 from labcoat.lab.study import study_form
 from labcoat.lab.study.study_mistakes import PLACES, forms_in
@@ -56,8 +58,19 @@ def commands_page() -> str:
         "Exit codes: [exit-codes.md](exit-codes.md).\n\n",
         f"```text\n{help_of()}```\n",
     ]
-    parts += [f"\n## {row.name}\n\n```text\n{help_of(row.name)}```\n" for row in COMMANDS]
+    for row in COMMANDS:
+        parts.append(f"\n## {row.name}\n\n```text\n{help_of(row.name)}```\n")
+        parts += [
+            f"\n### {row.name} {name}\n\n```text\n{help_of(row.name, name)}```\n"
+            for name in commands_below(row)
+        ]
     return "".join(parts)
+
+
+def commands_below(row: CommandRow) -> list[str]:
+    """The names of a group's own commands; none where it is no group."""
+    command = importlib.import_module(row.module).command
+    return sorted(command.commands) if isinstance(command, click.Group) else []
 
 
 def exit_codes_page() -> str:
@@ -169,7 +182,11 @@ def study_file_page() -> str:
     )
 
 
-SPELLINGS = {"stack": "[stack.<component>]", "workload.requests": "[[workload.requests]]"}
+SPELLINGS = {
+    "stack": "[stack.<component>]",
+    "workload.setup": "[[workload.setup]]",
+    "workload.requests": "[[workload.requests]]",
+}
 
 
 def table_section(path: str, form: type[BaseModel]) -> Iterator[str]:

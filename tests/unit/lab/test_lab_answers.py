@@ -27,7 +27,7 @@ from labcoat.lab.trial.workbench import Workbench
 from labcoat.model.experiment import Arm
 from labcoat.model.stack import Endpoint, Speaks
 from labcoat.model.variant import Variant
-from labcoat.model.workload import RequestTemplate, Workload
+from labcoat.model.workload import Capture, RequestTemplate, Source, Workload
 from labcoat.stack.probe import Answer
 from labcoat.stack.standing import Standing
 from labcoat.testing.baseline import two_routes
@@ -285,6 +285,34 @@ def test_of_a_very_long_mix_a_sample_is_asked_each_once() -> None:
     asked = [one.route for one in each_route(replace(MIX, requests=routes), seed=3)]
     assert len(set(asked)) == len(asked) == MANY
     assert asked == [one.route for one in each_route(replace(MIX, requests=routes), seed=3)]
+
+
+def test_an_arm_is_asked_as_a_user_who_is_set_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SHOP_PASSWORD", "p w")
+    token = Capture(name="token", source=Source.JSON, expression="/t")
+    form = RequestTemplate(path="/login", name="form", captures=(token,))
+    login = RequestTemplate(
+        path="/login", name="login", method="POST",
+        body="t={captured:token}&n={user}&p={env:SHOP_PASSWORD}",
+    )  # fmt: skip
+    page = RequestTemplate(path="/account?t={captured:token}", name="page")
+    mix = Workload(requests=(page,), setup=(form, login))
+    packed = gzip.compress(b'{"t": "a+b"}')
+
+    def guarded(received: Received) -> Reply:
+        if received.path == "/login" and received.method == "GET":
+            return reply(packed, headers="Content-Encoding: gzip\r\n")
+        if received.path == "/login":
+            return reply(headers="Set-Cookie: session=1\r\n")
+        return reply(received.headers.get("cookie", "nobody").encode())
+
+    with ScriptedServer(guarded) as server:
+        asked = tuple(each_route(mix, seed=1))
+        (said,) = ask_all(standing_at(server), asked, mix, timeout_s=5.0)
+    assert [request.path for request in server.requests] == ["/login", "/login", "/account?t=a%2Bb"]
+    assert server.requests[1].body == b"t=a%2Bb&n=1&p=p w"
+    assert server.requests[2].headers["cookie"] == "session=1"
+    assert said.status == 200
 
 
 def test_a_workload_without_cookies_sends_none() -> None:

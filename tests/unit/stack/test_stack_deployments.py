@@ -185,7 +185,11 @@ def test_a_level_of_postgres_is_changed_in_the_included_file_that_says_it(tmp_pa
     (tmp_path / "conf.d" / "notes.txt").write_text("not = read\n")
     component = adopted(main, Postgres)
     assert component.origin_level("shared_buffers") == "96MB"
-    levels = {"postgres.shared_buffers": "1GB", "postgres.work_mem": "4MB", "postgres.jit": True}
+    levels: dict[str, Level] = {
+        "postgres.shared_buffers": "1GB",
+        "postgres.work_mem": "4MB",
+        "postgres.jit": True,
+    }
     after = {file.path.name: file.after for file in component.edited(Variant.of(levels)).files}
     assert after == {
         "postgresql.conf": main.read_text().replace("1MB", "4MB"),

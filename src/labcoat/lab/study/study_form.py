@@ -27,11 +27,13 @@ from labcoat.errors import LoadError, UsageError
 from labcoat.lab.study import env_file
 from labcoat.load.placeholders import parse
 from labcoat.model.metric import METRICS
+from labcoat.model.workload import Source
 
 _TARGET = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 PLACEHOLDER = re.compile(r"\{(env:\w*|[A-Za-z_]+\.[A-Za-z_.]+)\}")
+_CAPTURE_NAME = re.compile(r"[A-Za-z_][\w-]*", re.ASCII)
 _SEED_PLACEHOLDER = re.compile(r"\{([A-Za-z_][\w.]*)\}")
 DATABASE = tuple(f"database.{part}" for part in ("url", "location", "host", "port", "name", "user"))
 DUMPS = (".sql", ".sql.gz", ".dump", ".pgdump", ".backup", ".tar", ".dir")
@@ -263,6 +265,30 @@ def is_pattern(text: str) -> str:
     return text
 
 
+def is_capture_name(name: str) -> str:
+    if _CAPTURE_NAME.fullmatch(name) is None:
+        raise wrong(f"{name!r} cannot name a capture: use letters, digits, _ and -")
+    return name
+
+
+def is_capture(table: dict[str, str]) -> dict[str, str]:
+    """One source, and an expression that it understands."""
+    kinds = [source.value for source in Source]
+    if len(table) != 1 or next(iter(table)) not in kinds:
+        raise wrong(f"say where to find it with exactly one of {', '.join(kinds)}")
+    kind, expression = next(iter(table.items()))
+    if not expression:
+        raise wrong(f"the {kind} must not be empty")
+    if kind == Source.REGEX.value:
+        try:
+            re.compile(expression)
+        except re.error as error:
+            raise wrong(f"not a regular expression: {error}, in {expression!r}") from error
+    if kind == Source.JSON.value and not expression.startswith("/"):
+        raise wrong(f"a JSON pointer starts with '/', got {expression!r}")
+    return table
+
+
 def as_statuses(value: object) -> object:
     return [value] if isinstance(value, int) and not isinstance(value, bool) else value
 
@@ -378,20 +404,18 @@ class ExpectForm(Form):
     min_bytes: int = Field(0, ge=0, description="The least size of the body, in bytes.")
 
 
-class RequestForm(Form):
-    """One kind of request of the mix."""
+class StepForm(Form):
+    """One step of what each user does once, before its first slice."""
 
     path: Annotated[str, AfterValidator(is_route)] = Field(
         description=(
             "Path and query. Placeholders: `{1..500}` a whole number, `{uuid}`, "
-            "`{file:ids.txt}` a line of a file, `{a|b|c}` one of the words; `{{` and `}}` are "
-            "braces."
+            "`{file:ids.txt}` a line of a file, `{a|b|c}` one of the words, `{env:NAME}` a "
+            "variable of your own environment (for passwords), `{user}` the user's number, "
+            "`{captured:NAME}` what the user captured; `{{` and `}}` are braces."
         )
     )
     method: Annotated[str, AfterValidator(is_token)] = Field("GET", description="The method.")
-    weight: float = Field(
-        1.0, gt=0, allow_inf_nan=False, description="The relative share of the mix."
-    )
     name: Annotated[str, Field(min_length=1)] | None = Field(
         None, description="The route's name in reports. Default: method and path."
     )
@@ -404,11 +428,30 @@ class RequestForm(Form):
     body_file: Annotated[str, AfterValidator(is_body_file)] | None = Field(
         None, description="A file that holds the body, instead of `body`."
     )
+    capture: dict[
+        Annotated[str, AfterValidator(is_capture_name)],
+        Annotated[dict[str, str], AfterValidator(is_capture)],
+    ] = Field(
+        {},
+        description=(
+            "What to take from a right answer, by name: `{ regex = '...' }` (its first group, in "
+            'the body), `{ json = "/a/b" }` (a JSON pointer), `{ header = "..." }` or '
+            '`{ cookie = "..." }`.'
+        ),
+    )
     expect: ExpectForm = Field(ExpectForm(), description="What a right answer looks like.")
 
 
+class RequestForm(StepForm):
+    """One kind of request of the mix."""
+
+    weight: float = Field(
+        1.0, gt=0, allow_inf_nan=False, description="The relative share of the mix."
+    )
+
+
 class WorkloadForm(Form):
-    """What the stack endures."""
+    """What the stack endures; or the path of a file that holds this table."""
 
     users: int = Field(
         32, ge=1, le=10_000, description="How many users the saturation load has (closed loop)."
@@ -420,6 +463,9 @@ class WorkloadForm(Form):
             "Regular expressions of what may differ between two equal answers (a token, a time): "
             "taken out of bodies before the answers of two arms are compared."
         ),
+    )
+    setup: list[StepForm] = Field(
+        [], description="What each user does once, in order, before its first slice: a login."
     )
     requests: list[RequestForm] = Field(min_length=1, description="The mix of requests.")
 

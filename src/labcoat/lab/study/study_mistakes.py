@@ -18,11 +18,14 @@ from labcoat.lab.study.study_form import (
     PLACEHOLDER,
     ComponentForm,
     RequestForm,
+    StepForm,
     StudyForm,
 )
 from labcoat.lab.study.toml_lines import KeyPath
 from labcoat.model.study import Interface
 from labcoat.stack.edit.command import is_command_file
+
+CAPTURED = re.compile(r"(?<!\{)\{captured:([A-Za-z_][\w-]*)\}", re.ASCII)
 
 
 class Role(Enum):
@@ -94,9 +97,12 @@ def find_contradictions(tables: Mapping[str, Any]) -> Iterator[Mistake]:
         yield from contradictions_of_stack(stack, app or {})
     if app is not None and not has_database(stack or {}):
         yield from needs_of_database(app)
-    requests = None if workload is None else workload.get("requests")
-    if isinstance(requests, list):
-        yield from contradictions_of_requests(requests)
+    if workload is not None:
+        for key in ("setup", "requests"):
+            requests = workload.get(key)
+            if isinstance(requests, list):
+                yield from contradictions_of_requests(key, requests)
+        yield from needs_of_captures(workload)
 
 
 def contradictions_of_app(app: Mapping[str, Any]) -> Iterator[Mistake]:
@@ -159,7 +165,34 @@ def needs_of_database(app: Mapping[str, Any]) -> Iterator[Mistake]:
         yield Mistake(("app", "seed"), "fills a database, and [stack] names none (postgres)")
 
 
-def contradictions_of_requests(requests: list[object]) -> Iterator[Mistake]:
+def needs_of_captures(workload: Mapping[str, Any]) -> Iterator[Mistake]:
+    """Values that are used before a step of the set-up has captured them."""
+    known: set[str] = set()
+    for key in ("setup", "requests"):
+        requests = workload.get(key)
+        for index, request in enumerate(requests if isinstance(requests, list) else ()):
+            if not isinstance(request, dict):
+                continue
+            headers = request.get("headers")
+            texts = {name: request.get(name) for name in ("path", "body")}
+            texts |= (
+                {"headers": " ".join(map(str, headers.values()))}
+                if isinstance(headers, dict)
+                else {}
+            )
+            for where, text in texts.items():
+                for name in CAPTURED.findall(text) if isinstance(text, str) else ():
+                    if name not in known:
+                        yield Mistake(
+                            ("workload", key, index, where),
+                            f"{{captured:{name}}}: no step of the set-up before it captures {name}",
+                        )
+            captures = request.get("capture")
+            if key == "setup" and isinstance(captures, dict):
+                known |= set(captures)
+
+
+def contradictions_of_requests(key: str, requests: list[object]) -> Iterator[Mistake]:
     names: set[str] = set()
     for index, request in enumerate(requests):
         if not isinstance(request, dict):
@@ -167,13 +200,11 @@ def contradictions_of_requests(requests: list[object]) -> Iterator[Mistake]:
         name = request.get("name")
         if isinstance(name, str):
             if name in names:
-                yield Mistake(
-                    ("workload", "requests", index, "name"), f"a second request named {name!r}"
-                )
+                yield Mistake(("workload", key, index, "name"), f"a second request named {name!r}")
             names.add(name)
         if "body" in request and "body_file" in request:
             yield Mistake(
-                ("workload", "requests", index, "body_file"), "either body or body_file, not both"
+                ("workload", key, index, "body_file"), "either body or body_file, not both"
             )
 
 
@@ -229,7 +260,11 @@ def field_names(form: type[BaseModel], path: KeyPath) -> tuple[str, ...]:
         return tuple(form.model_fields)
     first, *rest = path
     inner = next(forms_in(form.model_fields[str(first)].annotation))
-    if inner in (ComponentForm, RequestForm):  # the next part is a component's name, an index
+    if inner in (
+        ComponentForm,
+        RequestForm,
+        StepForm,
+    ):  # the next part is a component's name, an index
         rest = rest[1:]
     return field_names(inner, tuple(rest))
 

@@ -181,9 +181,9 @@ class Gunicorn:
         moves = self._moves(text, wiring)
         text = language.assign(text, moves, path=path)
         rewired = tuple(
-            f"{self._said_at(name, lines)}: {name} -> {value!r}"
-            if name in lines or name in dict(self.settings)
-            else f"{path}: {name} = {value!r} (was unsaid)"
+            f"{path}: {name} = {value!r} (was unsaid)"
+            if (place := self._said_at(name, lines)) is None
+            else f"{place}: {name} -> {value!r}"
             for name, value in moves.items()
         )
         argv = (*wiring.binary, "-c", str(wiring.directory / FILE))
@@ -271,13 +271,16 @@ class Gunicorn:
             return {"processes": workers}
         return {"processes": workers, "slots": workers * threads}
 
-    def _said_at(self, name: str, lines: Mapping[str, int]) -> str:
-        """Where the level in force is said: on the command line, in the file, in labcoat.toml."""
+    def _said_at(self, name: str, lines: Mapping[str, int]) -> str | None:
+        """Where the level in force is said: in labcoat.toml, the command line, the file."""
         command = self.given.command
+        if name in dict(self.given.options):
+            return "[stack] gunicorn"
         if command is not None and command.said(name) is not None:
             return command.place
-        said = name in lines and name not in dict(self.settings)
-        return self.origin.line(lines[name]) if said else "[stack] gunicorn"
+        if name in self.of_environment:
+            return f"[app] env {ENVIRONMENT}"
+        return self.origin.line(lines[name]) if name in lines else None
 
     def _literal(self, name: str) -> object:
         if name in dict(self.settings):
