@@ -15,6 +15,7 @@ MAX_ENTRIES = 100_000
 MAX_DEPTH = 12
 MAX_FILE_BYTES = 512 * 1024
 MAX_TEXT_BYTES = 64 * 1024 * 1024
+MAX_MODULES = 2_000
 # Folders of tools, of packages and of what was built: nothing there was deployed by its owner.
 SKIPPED = frozenset(
     {
@@ -40,11 +41,12 @@ _NOT_READ = re.compile(r"\.(?:lock|md|rst|svg|png|jpe?g|gif|so|pyc|gz|zip|j2|tpl
 # Words of Python files that may hold an app, its settings, or what starts it. Plain words:
 # to look for each of them is quicker than one expression for all.
 _TELLS = (
-    b"start_response", b"receive", b"get_wsgi_application", b"get_asgi_application",
+    b"start_response", b"receive, send", b"get_wsgi_application", b"get_asgi_application",
     b"make_wsgi_app", b"Flask(", b"FastAPI(", b"Starlette(", b"Quart(", b"Bottle(", b"Litestar(",
-    b"Sanic(", b"OpenAPI(", b"default_app", b"falcon", b"ProtocolTypeRouter",
+    b"Sanic(", b"OpenAPI(", b"default_app", b"falcon.", b"ProtocolTypeRouter",
     b"get_app(", b"create_app", b"make_app", b"build_app", b"SETTINGS_MODULE",
-    b"WSGI_APPLICATION", b"ASGI_APPLICATION", b"DATABASES", b"environ", b"getenv", b"decouple",
+    b"WSGI_APPLICATION", b"ASGI_APPLICATION", b"DATABASES", b"os.environ",
+    b"import environ", b"getenv", b"decouple",
     b"uvicorn.run", b"StaticFiles", b"wsgi_app",
 )  # fmt: skip
 _TELLING_NAMES = re.compile(
@@ -100,7 +102,7 @@ class Folder:
         return None
 
     def _inside(self, name: str) -> PurePosixPath:
-        path = PurePosixPath(name)
+        path = PurePosixPath(re.sub(r"^/+", "/", name))  # "//" is another root to pathlib
         if path.is_absolute():
             own = PurePosixPath(self.root.as_posix())
             path = path.relative_to(own if path.is_relative_to(own) else "/")
@@ -124,7 +126,7 @@ def read_folder(root: Path, environment: Mapping[str, str] | None = None) -> Fol
     texts: dict[str, str] = {}
     remarks: list[Remark] = []
     homes = [home for home in HOMES if _is_home(root / home)]
-    budget = MAX_TEXT_BYTES
+    budget, modules_left = MAX_TEXT_BYTES, MAX_MODULES
     for name in walk(root, homes, remarks):
         files.append(name)
         is_python = name.endswith(".py")
@@ -134,9 +136,14 @@ def read_folder(root: Path, environment: Mapping[str, str] | None = None) -> Fol
         if content is None or (is_python and not is_telling(name, content)):
             continue
         budget -= len(content)
+        modules_left -= is_python
         if budget < 0:
             remarks.append(unread(name, "this and later files were not read: too much text"))
             break
+        if is_python and modules_left < 0:
+            what = f"this and later modules were not read: more than {MAX_MODULES:,} may tell"
+            remarks += [unread(name, what)] if modules_left == -1 else []
+            continue
         text = decoded(content, name, remarks)
         if text is not None:
             texts[name] = text

@@ -270,6 +270,7 @@ BAD: list[tuple[str, dict[str, str | bytes], int, str]] = [
     ("a study file that is broken", {**PLAIN, "labcoat.toml": "[app\n"}, 2, "the study file is not valid TOML"),
     ("a study file of another shape", {**PLAIN, "labcoat.toml": "app = 3\n"}, 2, "not whole yet"),
     ("deep nesting", {**PLAIN, "app2.py": "app = " + "(" * 5000 + ")" * 5000}, 0, "app2.py:1: is not Python"),
+    ("a folder with two slashes", {"app.py": FLASK, "Procfile": "web: cd //app && gunicorn --chdir //x app:app\n"}, 0, "wrote labcoat.toml"),
     ("a large file", {**PLAIN, "Dockerfile": "#" * 600_000}, 0, "Dockerfile: was not read: larger than 512 KiB"),
 ]  # fmt: skip
 
@@ -343,3 +344,15 @@ def test_ten_thousand_files_cost_little_more_than_their_names(project: Project) 
     assert len(survey.folder.files) == 10_002
     assert len(survey.folder.modules) == 501
     assert min(ratios) < 12
+
+
+def test_more_modules_than_can_be_read_are_told(
+    project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("labcoat.project.folder.MAX_MODULES", 1)
+    project({**PLAIN, "src/app2.py": FLASK, "src/app3.py": FLASK, "src/nginx.conf": "http {"})
+    assert answer(["init"]) == 0
+    said = capsys.readouterr().out
+    assert "src/app2.py: this and later modules were not read: more than 1 may tell" in said
+    assert "app3.py" not in said
+    assert "src/nginx.conf:1: nginx.conf does not parse" in said
