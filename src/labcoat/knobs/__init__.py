@@ -15,6 +15,7 @@ import difflib
 from collections.abc import Sequence
 
 from labcoat.errors import UsageError
+from labcoat.knobs.app import APP
 from labcoat.knobs.granian import GRANIAN
 from labcoat.knobs.gunicorn import GUNICORN
 from labcoat.knobs.nginx import NGINX
@@ -33,6 +34,7 @@ KNOBS: tuple[Knob, ...] = (
     *GRANIAN,
     *UVICORN,
     *PYTHON,
+    *APP,
     *POSTGRES,
 )
 

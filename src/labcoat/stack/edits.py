@@ -12,6 +12,7 @@ from pathlib import Path
 from labcoat.errors import RenderError
 from labcoat.model.study import Study
 from labcoat.model.variant import Level, Variant
+from labcoat.stack import app_pool
 from labcoat.stack.base import Edited, FileEdit, UserFile
 from labcoat.stack.components import COMPONENTS, adopt
 from labcoat.stack.edit import toml
@@ -57,14 +58,10 @@ def edited(study: Study, variant: Variant) -> Edits:
             options[name] = of_component.options
         if name in _SERVERS:
             words += _of_the_runtime(study, variant, name, of_component)
-    study_file = _study_file(study, options, words)
+            words += app_pool.by_hand(study.app, variant, server=name)
+    study_file = _study_file(study, options, variant, words)
     if study_file is not None:
         _add(files, study_file)
-    words += [
-        f"{knob} = {level}: no file of the stack holds it"
-        for knob, level in variant.assignment
-        if knob.partition(".")[0] in OTHERS - {NAME}
-    ]
     return Edits(files=tuple(files.values()), by_hand=tuple(words))
 
 
@@ -76,10 +73,15 @@ def _of_the_runtime(
 
 
 def _study_file(
-    study: Study, options: Mapping[str, Mapping[str, Level]], words: list[str]
+    study: Study,
+    options: Mapping[str, Mapping[str, Level]],
+    variant: Variant,
+    words: list[str],
 ) -> FileEdit | None:
-    """labcoat.toml, where settings of a component stand in it; None where none do."""
+    """labcoat.toml, where settings of the stack stand in it; None where none do."""
+    variable, pool = study.app.pool, app_pool.pool_level(variant)
     stands = any(spec.file is None or spec.options for spec in study.components)
+    stands |= variable is not None
     if not stands or not study.file.is_file():
         words += _in_words(study, options)
         return None
@@ -90,6 +92,11 @@ def _study_file(
             text = toml.assign(text, name, levels, path=file.path)
         except RenderError:
             words += _in_words(study, {name: levels})
+    if variable is not None and pool is not None:
+        try:
+            text = toml.assign_env(text, variable, str(pool), path=file.path)
+        except RenderError:
+            words.append(f'{study.file.name}: {variable} = "{pool}" in env under [app]')
     return FileEdit(path=file.path, before=file.text, after=text)
 
 

@@ -21,9 +21,10 @@ from labcoat.host.sandbox import Sandbox
 from labcoat.model.host import Facts
 from labcoat.model.load import Target
 from labcoat.model.stack import Endpoint, Speaks
-from labcoat.model.study import Study
+from labcoat.model.study import App, Study
 from labcoat.model.variant import ORIGIN, Variant
 from labcoat.stack import environment, probe
+from labcoat.stack.app_pool import with_pool
 from labcoat.stack.base import Component, Rendered, Wiring
 from labcoat.stack.binaries import PROGRAMS, Located, app_python, locate
 from labcoat.stack.blame import way_out_of
@@ -86,7 +87,7 @@ class Rig:
         """
         if self._facts is None:
             self._facts = self.host.facts()
-        refuse_impossible(self.components, variant, self._facts)
+        refuse_impossible(self.components, variant, self._facts, self.study.app)
         layers: list[Layer] = []
         try:
             standing = self._stand(arm, variant, layers, own_database=own_database)
@@ -135,16 +136,19 @@ class Rig:
         self, arm: str, variant: Variant, layers: list[Layer], *, own_database: bool
     ) -> Standing:
         """Start every layer, back to front; ``layers`` always holds what has started."""
-        values = {"python": str(self.study.app.python)}
+        app = with_pool(self.study.app, variant)
+        values = {"python": str(app.python)}
         app_env = None
         for name, component in reversed(tuple(self.components.items())):
             if name in _DATABASES:
                 layer = self._database(arm, variant, own=own_database)
                 values |= placeholders(layer.wiring.listen)
             else:
-                app_env = app_env or environment.filled(self.study.app, values)
+                app_env = app_env or environment.filled(app, values)
                 upstream = layers[-1].wiring.listen if name in _WEB else None
-                layer = self._layer(arm, component, variant, upstream=upstream, app_env=app_env)
+                layer = self._layer(
+                    arm, component, variant, upstream=upstream, app=app, app_env=app_env
+                )
             layers.append(layer)
         front = layers[-1].wiring.listen
         return Standing(
@@ -163,6 +167,7 @@ class Rig:
         variant: Variant,
         *,
         upstream: Endpoint | None,
+        app: App,
         app_env: Mapping[str, str],
     ) -> Layer:
         name = component.name
@@ -180,7 +185,7 @@ class Rig:
             listen=self._listen(component),
             upstream=upstream,
             binary=located.argv,
-            app=self.study.app,
+            app=app,
             env=env,
             user="root" if name in _WEB and os.geteuid() == 0 else None,
             spare=tuple(

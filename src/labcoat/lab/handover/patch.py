@@ -14,6 +14,7 @@ from labcoat.lab.handover.digests import Digests, digests_in, spelled
 from labcoat.model.study import Study
 from labcoat.model.tune import FileChange, Handover
 from labcoat.model.variant import Variant
+from labcoat.stack import app_pool
 from labcoat.stack.base import FileEdit
 from labcoat.stack.edit.nginx import KEYED, PARAMETERED
 from labcoat.stack.edits import edited
@@ -60,7 +61,7 @@ def tuned_files(study: Study, variant: Variant, digests: Digests) -> TunedFiles:
     edits = edited(study, variant)
     if edits.changed:
         refuse_changed(study, digests, digests_in(study, edits))
-    directives = tuple(_directives(variant))
+    directives = tuple(_directives(study, variant))
     ours = collector_lines("", variant.levels("python"))[0].splitlines()
     changed = [(spelled(study.root, file.path), file) for file in edits.changed]
     by_hand = (*edits.by_hand, *_outside(study, changed))
@@ -141,7 +142,7 @@ def _difference(name: str, then: dict[str, str], today: dict[str, str]) -> str:
     return "changed since" if name in today else "no longer part of the stack"
 
 
-def _directives(variant: Variant) -> Iterator[str]:
+def _directives(study: Study, variant: Variant) -> Iterator[str]:
     """How the lines that a variant changes begin, in the languages of the users' files."""
     for knob, _ in variant.assignment:
         component, _, directive = knob.partition(".")
@@ -150,6 +151,8 @@ def _directives(variant: Variant) -> Iterator[str]:
             yield parameter if name == "upstream" else _first_words(name, parameter)
         elif component == "python":
             yield "gc.set_threshold"
+        elif component == app_pool.NAME:
+            yield study.app.pool or directive
         else:
             yield from {directive, directive.replace("-", "_"), directive.replace("_", "-")}
 

@@ -194,6 +194,7 @@ def build_app(form: StudyForm, root: Path) -> App:
         python=python or default_python(root),
         env=tuple((name, fill_env(value)) for name, value in app.env.items()),
         seed=None if app.seed is None else tuple(app.seed),
+        pool=app.pool,
     )
 
 

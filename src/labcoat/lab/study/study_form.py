@@ -265,6 +265,13 @@ class AppForm(Form):
             "the app's interpreter. It sees the app's environment."
         ),
     )
+    pool: Annotated[str, AfterValidator(is_env_name)] | None = Field(
+        None,
+        description=(
+            "The environment variable from which the app takes the size of its connection pool, "
+            "per process: what the knob `app.pool` sets."
+        ),
+    )
 
 
 class ComponentForm(Form):

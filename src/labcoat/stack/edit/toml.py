@@ -1,9 +1,9 @@
-"""labcoat.toml: the options of a component, wherever and however the user wrote its table."""
+"""labcoat.toml: options of a component and the app's environment, however the user wrote them."""
 
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
 from pathlib import Path
 from typing import Any
 
@@ -22,33 +22,63 @@ def assign(text: str, component: str, levels: Mapping[str, Level], *, path: Path
     What comes out is read again and held against what was meant.
     Raises: RenderError if the text has a form that cannot be edited without harm.
     """
-    bom, text = (_BOM, text[1:]) if text.startswith(_BOM) else ("", text)
     if not levels:
-        return bom + text
+        return text
+
+    def change(document: Any, inline: Any) -> None:
+        _set(document["stack"], component, levels, inline=inline)
+
     try:
-        edited = _edited(text, component, levels)
-    except (tomllib.TOMLDecodeError, TOMLKitError, TypeError, KeyError, ValueError) as error:
+        return _edited(text, change)
+    except MISTAKES as error:
         raise RenderError(
             f"the options of {component} cannot be edited in this file as it is written",
             where=path,
             way_out=f"write them in a table of their own, [stack.{component}.options]",
         ) from error
-    return bom + edited
 
 
-def _edited(text: str, component: str, levels: Mapping[str, Level]) -> str:
-    """The text with the options. Raises: ValueError if it says anything else than was meant."""
+def assign_env(text: str, name: str, value: str, *, path: Path) -> str:
+    """The text with this variable in the app's environment; the same care, the same errors."""
+
+    def change(document: Any, inline: Any) -> None:
+        app = document["app"]
+        if not isinstance(app, MutableMapping):
+            raise TypeError("app is no table")
+        if "env" not in app:
+            app["env"] = inline()
+        app["env"][name] = value
+
+    try:
+        return _edited(text, change)
+    except MISTAKES as error:
+        raise RenderError(
+            "the app's environment cannot be edited in this file as it is written",
+            where=path,
+            way_out="write it in a table of its own, [app.env]",
+        ) from error
+
+
+MISTAKES = (tomllib.TOMLDecodeError, TOMLKitError, TypeError, KeyError, ValueError)
+
+
+def _edited(text: str, change: Callable[[Any, Any], None]) -> str:
+    """The text with a change, which is given the document and what makes an inline table.
+
+    Raises: ValueError if it says anything else than was meant.
+    """
+    bom, text = (_BOM, text[1:]) if text.startswith(_BOM) else ("", text)
     wanted = tomllib.loads(text)
     document = tomlkit.parse(text)
     is_kept = tomlkit.dumps(document) == text
-    _set(wanted["stack"], component, levels, inline=dict)
-    _set(document["stack"], component, levels, inline=tomlkit.inline_table)
+    change(wanted, dict)
+    change(document, tomlkit.inline_table)
     edited = tomlkit.dumps(document)
     if "\r\n" in text and "\n" not in text.replace("\r\n", ""):
         edited = edited.replace("\r\n", "\n").replace("\n", "\r\n")
     if not is_kept or tomllib.loads(edited) != wanted:
         raise ValueError("tomlkit wrote something else than was meant")
-    return edited
+    return bom + edited
 
 
 def _set(stack: Any, component: str, levels: Mapping[str, Level], *, inline: Any) -> None:
