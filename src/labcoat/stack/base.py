@@ -77,6 +77,7 @@ class Wiring:
     ``spare``: further endpoints, one for each that ``Component.spare`` asked for.
     ``build``: what the program says of its own build (``nginx -V``), may be empty.
     ``argv``: what it was started with; empty until it was rendered.
+    ``syslog``: ``host:port`` of a syslog daemon (UDP) in the sandbox, or None.
     """
 
     directory: Path
@@ -89,6 +90,7 @@ class Wiring:
     spare: tuple[Endpoint, ...] = ()
     build: str = ""
     argv: tuple[str, ...] = ()
+    syslog: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -34,6 +34,7 @@ from labcoat.stack.limits import refuse_impossible
 from labcoat.stack.postgres import DEFAULT_PORT, data_directory, placeholders, socket_name
 from labcoat.stack.runtime import Runtime
 from labcoat.stack.standing import Layer, Standing
+from labcoat.stack.syslog import Sink, sends
 
 __all__ = ["Layer", "Rig", "Standing"]
 
@@ -63,6 +64,7 @@ class Rig:
         self._facts: Facts | None = None
         self._paths: tuple[str, ...] | None = None
         self._shared: Layer | None = None
+        self._sink: Sink | None = None
         self._standing: list[Standing] = []
         self._booted = 0
 
@@ -124,6 +126,10 @@ class Rig:
         shared, self._shared = self._shared, None
         if shared is not None:
             self._take_down([replace(shared, shared=False)], keep_logs=keep_logs)
+        sink, self._sink = self._sink, None
+        if sink is not None:
+            self.sandbox.stop(sink.process)
+            shutil.rmtree(sink.lines.parent, ignore_errors=True)
 
     def located(self, name: str) -> Located:
         """The program of a component. Raises: StackError."""
@@ -193,6 +199,7 @@ class Rig:
                 for wish in component.spare()
             ),
             build=located.build,
+            syslog=self._syslog(component, variant),
         )
         for file, text in runtime.texts().items():
             self.sandbox.directory(f"{label}/{place.name}")
@@ -200,6 +207,14 @@ class Rig:
         rendered = runtime.added(component.render(variant, wiring), place)
         cwd = directory if name in _WEB else self.study.app.directory
         return self._start(component, wiring, rendered, located, cwd=cwd)
+
+    def _syslog(self, component: Component, variant: Variant) -> str | None:
+        """Where its lines for syslog go; None for a component that has none."""
+        if not sends(component, self._specs.get(component.name), variant):
+            return None
+        if self._sink is None:
+            self._sink = Sink.open(self.sandbox)
+        return self._sink.address
 
     def _listen(self, component: Component) -> Endpoint:
         """A place to listen, of the kind that the user's own files say.
