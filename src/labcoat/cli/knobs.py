@@ -97,6 +97,7 @@ def _origin(study: Study) -> dict[str, Level | None]:
     """Knob -> the level that the user's own files give it, for the components of the stack."""
     from labcoat.stack.app_pool import said_pool
     from labcoat.stack.components import adopt
+    from labcoat.stack.swap import server_of
 
     components = adopt(study)
     env = dict(study.app.env)
@@ -106,6 +107,8 @@ def _origin(study: Study) -> dict[str, Level | None]:
             levels[knob.name] = components[knob.component].origin_level(knob.directive)
         elif knob.component == "python":
             levels[knob.name] = env.get(knob.directive)
+        elif knob.component == "stack":
+            levels[knob.name] = server_of(components)
         elif knob.component == "app":
             levels[knob.name] = said_pool(study.app)
     return levels

@@ -21,6 +21,7 @@ from labcoat.knobs.gunicorn import GUNICORN
 from labcoat.knobs.nginx import NGINX
 from labcoat.knobs.postgres import POSTGRES
 from labcoat.knobs.python import PYTHON
+from labcoat.knobs.stack import STACK
 from labcoat.knobs.uvicorn import UVICORN
 from labcoat.knobs.uwsgi import UWSGI
 from labcoat.model.host import Facts
@@ -35,6 +36,7 @@ KNOBS: tuple[Knob, ...] = (
     *UVICORN,
     *PYTHON,
     *APP,
+    *STACK,
     *POSTGRES,
 )
 

@@ -43,12 +43,14 @@ class UserFile:
 class FileEdit:
     """One of the user's files as it was read, and as it is with the levels in force.
 
-    The same text twice where no level of it changes.
+    The same text twice where no level of it changes. ``is_new``: no file of the user's as it was
+    measured, ``before`` is empty unless it has been made since.
     """
 
     path: Path
     before: str
     after: str
+    is_new: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

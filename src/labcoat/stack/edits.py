@@ -19,6 +19,8 @@ from labcoat.stack.edit import toml
 from labcoat.stack.limits import OTHERS
 from labcoat.stack.runtime import NAME, by_hand
 from labcoat.stack.servers import SERVERS
+from labcoat.stack.swap import swap, wanted
+from labcoat.stack.swap_edits import edited_swapped
 
 _SERVERS = frozenset(component.name for component in SERVERS)
 
@@ -49,16 +51,21 @@ def edited(study: Study, variant: Variant) -> Edits:
     files: dict[Path, FileEdit] = {}
     words: list[str] = []
     options: dict[str, Mapping[str, Level]] = {}
-    for name, component in components.items():
-        of_component = component.edited(variant)
+    swapped = swap(study, components, variant) if wanted(variant) else None
+    if swapped is None:
+        every = {name: component.edited(variant) for name, component in components.items()}
+    else:
+        every = edited_swapped(study, components, swapped, variant)
+    for name, of_component in every.items():
         for file in of_component.files:
             _add(files, file)
         words += of_component.by_hand
         if of_component.options:
             options[name] = of_component.options
         if name in _SERVERS:
-            words += _of_the_runtime(study, variant, name, of_component)
-            words += app_pool.by_hand(study.app, variant, server=name)
+            server = swapped.new if swapped is not None else name
+            words += _of_the_runtime(study, variant, server, of_component)
+            words += app_pool.by_hand(study.app, variant, server=server)
     study_file = _study_file(study, options, variant, words)
     if study_file is not None:
         _add(files, study_file)

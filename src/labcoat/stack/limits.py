@@ -15,8 +15,9 @@ from labcoat.stack.base import Component
 BACKLOGS = {"uwsgi": "listen", "gunicorn": "backlog", "granian": "backlog", "uvicorn": "backlog"}
 WORKERS = {"uwsgi": "processes", "gunicorn": "workers", "granian": "workers", "uvicorn": "workers"}
 MAX_CONNECTIONS = 100
-# Names in a variant that are no component: the interpreter, and what the app itself is told.
-OTHERS = frozenset({"app", "python"})
+# Names in a variant that are no component: the interpreter, what the app itself is told, and
+# which components there are.
+OTHERS = frozenset({"app", "python", "stack"})
 RESERVED = 3
 
 

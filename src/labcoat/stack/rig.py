@@ -34,6 +34,7 @@ from labcoat.stack.limits import refuse_impossible
 from labcoat.stack.postgres import DEFAULT_PORT, data_directory, placeholders, socket_name
 from labcoat.stack.runtime import Runtime
 from labcoat.stack.standing import Layer, Standing
+from labcoat.stack.swap import swap, wanted
 from labcoat.stack.syslog import Sink, sends
 
 __all__ = ["Layer", "Rig", "Standing"]
@@ -90,9 +91,13 @@ class Rig:
         if self._facts is None:
             self._facts = self.host.facts()
         refuse_impossible(self.components, variant, self._facts, self.study.app)
+        components, rest = self._stack(variant)
+        if rest is not variant:
+            refuse_impossible(components, rest, self._facts, self.study.app)
         layers: list[Layer] = []
         try:
-            standing = self._stand(arm, variant, layers, own_database=own_database)
+            standing = self._stand(arm, components, rest, layers, own_database=own_database)
+            standing = replace(standing, variant=variant)
             self._await_app(standing)
         except BaseException as error:
             if isinstance(error, LabcoatError):
@@ -134,18 +139,31 @@ class Rig:
     def located(self, name: str) -> Located:
         """The program of a component. Raises: StackError."""
         if name not in self._located:
-            named = self._specs[name].binary
+            named = self._specs[name].binary if name in self._specs else None
             self._located[name] = locate(name, app=self.study.app, host=self.host, named=named)
         return self._located[name]
 
+    def _stack(self, variant: Variant) -> tuple[Mapping[str, Component], Variant]:
+        """The components of a variant, and the levels that are still to be set in them."""
+        if wanted(variant) is None:
+            return self.components, variant
+        swapped = swap(self.study, self.components, variant)
+        return swapped.components, swapped.variant
+
     def _stand(
-        self, arm: str, variant: Variant, layers: list[Layer], *, own_database: bool
+        self,
+        arm: str,
+        components: Mapping[str, Component],
+        variant: Variant,
+        layers: list[Layer],
+        *,
+        own_database: bool,
     ) -> Standing:
         """Start every layer, back to front; ``layers`` always holds what has started."""
         app = with_pool(self.study.app, variant)
         values = {"python": str(app.python)}
         app_env = None
-        for name, component in reversed(tuple(self.components.items())):
+        for name, component in reversed(tuple(components.items())):
             if name in _DATABASES:
                 layer = self._database(arm, variant, own=own_database)
                 values |= placeholders(layer.wiring.listen)
@@ -153,7 +171,13 @@ class Rig:
                 app_env = app_env or environment.filled(app, values)
                 upstream = layers[-1].wiring.listen if name in _WEB else None
                 layer = self._layer(
-                    arm, component, variant, upstream=upstream, app=app, app_env=app_env
+                    arm,
+                    component,
+                    variant,
+                    upstream=upstream,
+                    app=app,
+                    app_env=app_env,
+                    listen=self._listen(components, component),
                 )
             layers.append(layer)
         front = layers[-1].wiring.listen
@@ -175,6 +199,7 @@ class Rig:
         upstream: Endpoint | None,
         app: App,
         app_env: Mapping[str, str],
+        listen: Endpoint,
     ) -> Layer:
         name = component.name
         located = self.located(name)
@@ -188,7 +213,7 @@ class Rig:
             env = runtime.environment(env | dict(app_env), place)
         wiring = Wiring(
             directory=directory,
-            listen=self._listen(component),
+            listen=listen,
             upstream=upstream,
             binary=located.argv,
             app=app,
@@ -216,14 +241,14 @@ class Rig:
             self._sink = Sink.open(self.sandbox)
         return self._sink.address
 
-    def _listen(self, component: Component) -> Endpoint:
+    def _listen(self, components: Mapping[str, Component], component: Component) -> Endpoint:
         """A place to listen, of the kind that the user's own files say.
 
         What is behind a web server listens as its own file says if it speaks the protocol that
         is passed to it, else as the web server's file says.
         """
         said = component.origin_endpoints()
-        web = next((self.components[name] for name in self.components if name in _WEB), None)
+        web = next((components[name] for name in components if name in _WEB), None)
         if component is web:
             kind = said[0] if said else Endpoint(speaks=Speaks.HTTP, port=80)
             return self.sandbox.endpoint(kind.speaks, unix=kind.path is not None, name="web")
@@ -320,7 +345,7 @@ class Rig:
                 timeout_s=self.study.ready_timeout_s,
             )
         except NotReady as error:
-            file = self._specs[component.name].file
+            file = self._specs[component.name].file if component.name in self._specs else None
             if file is not None:  # what was refused may be the user's own line
                 error.where = f"{file}, {error.where}"
             if any(line.startswith("Traceback") for line in error.log):

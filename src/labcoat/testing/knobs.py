@@ -26,6 +26,7 @@ from labcoat.stack.edit import composites, ini, nginx, postgres, python
 from labcoat.stack.edit.nginx import KEYED, PARAMETERED
 from labcoat.stack.runtime import Runtime
 from labcoat.stack.servers.options import as_argv
+from labcoat.stack.swap import carried, wanted
 
 SMALL = Facts(
     hostname="small",
@@ -103,6 +104,7 @@ SPELLINGS: Mapping[str, str] = {
     "uvicorn": r"[a-z0-9]+(-[a-z0-9]+)*",
     "python": r"[A-Z][A-Z_]*|gc\.[a-z]+",
     "app": r"pool",
+    "stack": r"server",
 }
 
 
@@ -212,6 +214,8 @@ class KnobContract:
             return self._reaches_the_interpreter(knob)
         if knob.component == "app":
             return self._reaches_the_app(knob)
+        if knob.component == "stack":
+            return self._reaches_the_stack(knob)
         if knob.component not in LANGUAGES:
             return self._reaches_the_command_line(knob)
         for level in knob.domain.ends(SMALL):
@@ -235,6 +239,11 @@ class KnobContract:
         for level in knob.domain.ends(SMALL):
             env = dict(with_pool(app, Variant.of({knob.name: level})).env)
             assert env == {"POOL": str(level), "KEY": "k"}
+
+    def _reaches_the_stack(self, knob: Knob) -> None:
+        for level in knob.domain.ends(SMALL):
+            assert wanted(Variant.of({knob.name: level})) == level
+            assert carried(str(level)), "nothing is known of it"
 
     def _reaches_the_command_line(self, knob: Knob) -> None:
         low, *_, high = knob.domain.ends(LARGE)

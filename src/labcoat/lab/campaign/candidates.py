@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from labcoat.errors import LabcoatError
 from labcoat.lab.campaign.asked import Tune
-from labcoat.lab.experiment.levels import lacking, present
+from labcoat.lab.experiment.levels import lacking, missing, present
 from labcoat.model.host import Facts
 from labcoat.model.knob import Knob
 from labcoat.model.tune import Change
@@ -76,7 +76,7 @@ def candidates(
             levels = _nearest(levels, wanted_workers)
         for place, level in enumerate(levels):
             change = change_of(rig, knob, level)
-            impossible = _impossible(rig, knob, level, facts)
+            impossible = missing(rig, knob, level) or _impossible(rig, knob, level, facts)
             if impossible is not None:
                 left_out.append(LeftOut(change=change, reason=impossible))
                 continue

@@ -73,7 +73,8 @@ class Course:
 
     ``shares``: of the incumbent. ``experiments``: by what they change and the incumbent they
     were compared with. ``decisions``: by experiment id. ``refused``: changes that a guardrail
-    kept out. ``removals``: of a knob, the experiment that measured its removal from the set.
+    kept out. ``superseded``: changes that the incumbent left without a meaning.
+    ``removals``: of a knob, the experiment that measured its removal from the set.
     ``journaled``: ids of experiments whose verdict the journal has.
     ``under_way``: the experiment that had the last epoch. ``forgiven``: experiments of which an
     arm once did not come up that had stood before.
@@ -99,6 +100,7 @@ class Course:
     decisions: dict[str, Decision] = field(default_factory=dict)
     journaled: set[str] = field(default_factory=set)
     refused: dict[Key, str] = field(default_factory=dict)
+    superseded: dict[Key, str] = field(default_factory=dict)
     removals: dict[str, Experiment] = field(default_factory=dict)
     dropped: dict[str, str] = field(default_factory=dict)
     controls: list[Experiment] = field(default_factory=list)
@@ -219,7 +221,7 @@ class Course:
     def is_settled(self, key: Key) -> bool:
         """Whether a change needs no more asking: taken, refused, or answered."""
         taken = {each.key for step in self.steps for each in step.candidates}
-        if key in self.refused or taken.issuperset(key):
+        if key in self.refused or key in self.superseded or taken.issuperset(key):
             return True
         return any(
             self.decision_of(each).verdict not in {None, Verdict.IMPROVED}

@@ -31,6 +31,9 @@ CACHED = 0.5
 APP = "python"
 """The component of knobs that act on the app server's interpreter."""
 
+STACK = "stack"
+"""The component of knobs that act on what the app server is."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shares:
@@ -77,7 +80,7 @@ class Shares:
                 return _gain(self.free_s, stack_s + self.free_s)
             case Relief.APP:
                 return _gain(server_s, self._worker_s())
-            case Relief.LAYER if knob.component in {self.server, APP}:
+            case Relief.LAYER if knob.component in {self.server, APP, STACK}:
                 own_s = server_s - (1 - APP_DOUBT) * self.app_s
                 return _gain(max(own_s, OWN_LEAST * server_s), self._worker_s())
             case Relief.LAYER:
