@@ -78,7 +78,7 @@ def test_of_the_apps_environment_the_pool_alone_is_shown(study: Study) -> None:
     study = replace(study, app=replace(study.app, pool="POOL"))
     study.file.write_text("[app]\nenv = { SECRET = 'hunter2', POOL = '8' }\n")
     handed, patch = hand_over(study, Variant.of({"app.pool": 4}), digests_of(study))
-    assert handed.diff.splitlines()[-2:] == ["-…POOL = '8' }", '+…POOL = "4" }']
+    assert handed.diff.splitlines()[-2:] == ["-… POOL = '8' }", '+… POOL = "4" }']
     assert "hunter2" in patch
     assert handed.files == (FileChange(path="labcoat.toml", lines=2),)
 

@@ -122,6 +122,7 @@ def replace_all(root: Path, id_: str, replacements: Sequence[Replacement]) -> No
             for each in replacements:
                 _put_in_place(each.path, each.after, id_)
                 replaced.append(each)
+                _sync_folder(each.path.parent)
     except BaseException:
         with _told("cannot undo what was begun", folder / id_, way_out=_NEXT):
             _undo(folder, id_, replacements, replaced)
@@ -151,6 +152,7 @@ def settle(root: Path) -> str | None:
                 if _content(each.path) != each.after:
                     _stage(each.path, each.after, id_)
                     _put_in_place(each.path, each.after, id_)
+                    _sync_folder(each.path.parent)
                 _beside(each.path, id_).unlink(missing_ok=True)
             _finish(folder, id_)
         return id_
@@ -257,12 +259,11 @@ def _refuse_edited(folder: Path, id_: str, replacements: Sequence[Replacement]) 
 
 
 def _put_in_place(path: Path, content: bytes | None, id_: str) -> None:
-    """What was staged takes the file's place, or the file goes; on the disk when this returns."""
+    """What was staged takes the file's place, or the file goes."""
     if content is None:
         path.unlink(missing_ok=True)
     else:
         _beside(path, id_).replace(path)
-    _sync_folder(path.parent)
 
 
 def _stage(path: Path, content: bytes | None, id_: str) -> None:
