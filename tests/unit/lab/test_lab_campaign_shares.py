@@ -32,6 +32,7 @@ OWN_S = 0.008 - 0.85 * 0.005
         ("postgres.x", (Relief.LAYER,), 1 / 8),  # of what holds a worker
         ("uwsgi.x", (Relief.LAYER,), OWN_S / (0.009 - OWN_S)),
         ("python.x", (Relief.LAYER,), OWN_S / (0.009 - OWN_S)),
+        ("stack.x", (Relief.LAYER,), OWN_S / (0.009 - OWN_S)),
         ("uwsgi.x", (Relief.APP,), 8.0),
         ("uwsgi.x", (Relief.WAITING,), 0.2),
         ("nginx.x", (Relief.LAYER, Relief.WAITING), (1 + 1 / 9) * 1.2 - 1),

@@ -176,6 +176,7 @@ def test_levels_that_are_there_already_need_no_digest(study: Study, journal: Jou
     tuned = tuned_of(study, journal, LEVELS)
     _, replacements = proposed(study, journal, tuned)
     for each in replacements:
+        assert each.after is not None
         each.path.write_bytes(each.after)
     done = apply(study, journal, tuned)
     assert (done.state, done.files) == (None, ())

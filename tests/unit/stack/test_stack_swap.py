@@ -156,7 +156,9 @@ def test_an_asgi_app_keeps_its_server(tmp_path: Path) -> None:
 
 def test_a_new_file_nginx_and_the_words_are_handed_over(tmp_path: Path) -> None:
     study = study_of(tmp_path, "uwsgi", UWSGI)
-    levels = {"stack.server": "gunicorn", "uwsgi.processes": 2, "python.gc.threshold": 9}
+    levels: dict[str, Level] = {
+        "stack.server": "gunicorn", "uwsgi.processes": 2, "python.gc.threshold": 9,
+    }  # fmt: skip
     found = edited(study, Variant.of(levels))
     texts = {file.path.name: file.after for file in found.changed}
     assert list(texts) == ["nginx.conf", "gunicorn.conf.py"]

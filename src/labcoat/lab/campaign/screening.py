@@ -145,8 +145,12 @@ def _take(course: Course, key: Key, experiment: Experiment, decision: Decision) 
         for arm, reading in block.slices
         if arm is Arm.TREATMENT
     ]
-    server = wanted(course.incumbent) or course.server
-    course.shares = shares_in(readings, server=server, app_s=course.shares.app_s)
+    course.shares = shares_in(
+        readings,
+        server=course.server,
+        played_by=wanted(course.incumbent) or course.server,
+        app_s=course.shares.app_s,
+    )
     _supersede(course)
     course.bench.tell(StepTaken(levels=key, gain_ratio=course.gain))
 
