@@ -16,6 +16,7 @@ from labcoat.host.local import LocalHost
 from labcoat.host.sandbox import Sandbox
 from labcoat.lab.study.study_file import read_study
 from labcoat.lab.trial.arms import server_layer
+from labcoat.model.stats import Verdict
 from labcoat.model.variant import ORIGIN, Variant
 from labcoat.stack import probe
 from labcoat.stack.rig import Rig
@@ -153,7 +154,7 @@ def test_the_shop_is_served_by_another_server_as_before(shop: Rig, server: str) 
 def test_another_server_is_asked_about_by_name(project: Path) -> None:
     ask = ("try", "stack.server=gunicorn", "--slice", "0.4s", "--budget", "100s", "--json")
     (found,) = json.loads(labcoat(project, *ask))["experiments"]
-    assert found["verdict"] == "IMPROVED", found["reason"]
+    assert found["verdict"] == Verdict.IMPROVED.value, found["reason"]
     assert (found["origin_level"], found["level"]) == ("uwsgi", "gunicorn")
     assert [layer["name"] for layer in found["layers"]] == ["nginx", "uwsgi → gunicorn"]
     assert found["answers_compared"]

@@ -1,7 +1,8 @@
-"""Which levels may be asked about, of what is no component: the app's own pool."""
+"""Which levels may be asked about, of what is no component: the app's pool, and the server."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -72,3 +73,26 @@ def test_a_pool_that_cannot_be_set_is_told_why(
 def test_another_variable_of_a_like_name_is_no_obstacle(sandbox: Sandbox, tmp_path: Path) -> None:
     rig = rig_of(sandbox, tmp_path, "env = MY_POOL=4\nenv = POOLS=4\n", pool="POOL")
     assert lacking(rig, POOL) is None
+
+
+SERVER = find("stack.server")
+
+
+def test_the_server_is_the_one_that_the_study_names(sandbox: Sandbox, tmp_path: Path) -> None:
+    rig, facts = rig_of(sandbox, tmp_path), sandbox.host.facts()
+    assert present(rig, SERVER) == ("uwsgi", True)
+    assert asked_level(rig, SERVER, "gunicorn", facts) == "gunicorn"
+    with pytest.raises(UsageError, match="is uwsgi already"):
+        asked_level(rig, SERVER, "uwsgi", facts)
+
+
+def test_a_server_that_the_user_does_not_have_is_told(
+    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Labcoat's own copies are not what would be deployed."""
+    (tmp_path / "python").symlink_to(Path(sys.executable).resolve())
+    monkeypatch.setenv("PATH", "/nowhere")
+    rig = rig_of(sandbox, tmp_path, python=tmp_path / "python")
+    with pytest.raises(UsageError, match="installed for labcoat alone") as caught:
+        asked_level(rig, SERVER, "granian", sandbox.host.facts())
+    assert caught.value.where == str(rig.study.file)

@@ -28,6 +28,7 @@ from labcoat.model.metric import THROUGHPUT, Better
 from labcoat.model.stats import Decision, Verdict
 from labcoat.model.variant import ORIGIN, Level, Variant
 from labcoat.stack.rig import Rig
+from labcoat.stack.swap import KNOB, carried, wanted
 from labcoat.stats.sequential import first_look
 
 Key = tuple[tuple[str, Level], ...]
@@ -227,6 +228,15 @@ class Course:
             self.decision_of(each).verdict not in {None, Verdict.IMPROVED}
             for each in self.of_key(key)
         )
+
+    def supersede(self) -> None:
+        """What only the server that the incumbent replaces could do is not asked about again."""
+        server = wanted(self.incumbent)
+        if server is None:
+            return
+        for each in self.candidates:
+            if each.knob.component == self.server and each.knob.name not in carried(self.server):
+                self.superseded[(each.key,)] = f"it means nothing with {KNOB} = {server}"
 
     def bound(self, key: Key) -> float:
         """The most that a change could give the incumbent; no objective but throughput has one."""

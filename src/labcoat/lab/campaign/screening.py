@@ -26,7 +26,7 @@ from labcoat.model.experiment import Arm
 from labcoat.model.knob import Relief
 from labcoat.model.metric import LATENCY_P99, MEMORY, Better
 from labcoat.model.stats import Decision, Verdict
-from labcoat.stack.swap import KNOB, carried, wanted
+from labcoat.stack.swap import wanted
 from labcoat.stats.decide import decide
 from labcoat.stats.sequential import first_look
 
@@ -151,19 +151,8 @@ def _take(course: Course, key: Key, experiment: Experiment, decision: Decision) 
         played_by=wanted(course.incumbent) or course.server,
         app_s=course.shares.app_s,
     )
-    _supersede(course)
+    course.supersede()
     course.bench.tell(StepTaken(levels=key, gain_ratio=course.gain))
-
-
-def _supersede(course: Course) -> None:
-    """What only the server that was replaced could do is not asked about any more."""
-    server = wanted(course.incumbent)
-    if server is None:
-        return
-    for each in course.candidates:
-        if each.knob.component == course.server and each.knob.name not in carried(course.server):
-            reason = f"{KNOB} = {server} replaces {course.server}"
-            course.superseded[(each.key,)] = reason
 
 
 def _broken_guardrail(course: Course, experiment: Experiment) -> str | None:
