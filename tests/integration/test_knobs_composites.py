@@ -110,6 +110,43 @@ def test_failures_alone_are_logged(rig: Rig) -> None:
         assert [" 500 " in line for line in log.read_text().splitlines()] == [True]
 
 
+def lines_of(rig: Rig, *wanted: str) -> str:
+    """What the sandbox's syslog daemon has received, once all of these words are in it."""
+    assert rig._sink is not None
+    deadline = time.monotonic() + 5
+    while True:
+        text = rig._sink.lines.read_text()
+        if all(word in text for word in wanted) or time.monotonic() > deadline:
+            return text
+        time.sleep(0.05)
+
+
+def test_lines_are_sent_over_udp(rig: Rig) -> None:
+    with standing(rig, **{"access_log.syslog": "127.0.0.1:514"}) as stack:
+        said(stack, "/sent")
+        assert " nginx: " in lines_of(rig, "GET /sent")
+        assert not list(stack.layers[0].wiring.directory.glob("*access*"))
+        (note,) = [note for note in stack.rewired if "syslog" in note]
+        assert note.startswith(str(rig.study.root / "nginx.conf:3: access_log syslog:server=127.0"))
+
+
+def test_uwsgi_sends_the_lines_of_requests_and_they_outlive_no_rig(tmp_path: Path) -> None:
+    study = tiny_study(tmp_path, (ComponentSpec(name="uwsgi", options=(("master", True),)),))
+    with Sandbox.open(LocalHost(), base=tmp_path / "b") as sandbox:
+        with Rig(sandbox.host, sandbox, study) as rig:
+            rig.stop(rig.boot("a"))
+            assert not list(sandbox.root.glob("syslog")), "nobody sends lines"
+            levels = {"uwsgi.req-logger": "rsyslog:127.0.0.1:514,shop"}
+            stack = rig.boot("a", Variant.of(levels))
+            answer = probe.get(stack.layers[0].wiring.listen, "/udp", timeout_s=10.0)
+            assert answer is not None
+            assert "shop: " in lines_of(rig, "GET /udp")
+            assert rig._sink is not None
+            process = rig._sink.process
+        assert process.status() is not None
+        assert not list(sandbox.root.glob("syslog"))
+
+
 def test_nginx_serves_the_apps_folder(rig: Rig) -> None:
     with standing(rig, **{"location.static": "{app.folder}/static/"}) as stack:
         listen = stack.layers[0].wiring.listen

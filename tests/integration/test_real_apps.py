@@ -101,6 +101,8 @@ def handed_over(study: Study, levels: dict[str, Level]) -> dict[str, tuple[str, 
     assert "fuzz" not in taken.stdout
     changes = {}
     for file in tuned.files:
+        assert file.before is not None
+        assert file.after is not None
         rows = list(
             zip(file.before.decode().split("\n"), file.after.decode().split("\n"), strict=True)
         )

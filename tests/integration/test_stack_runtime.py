@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -165,3 +166,13 @@ def test_counters_are_those_of_the_variant_that_stands(
         while standing.explain()[server] != counters and time.monotonic() < deadline:
             time.sleep(0.1)
         assert standing.explain()[server] == counters
+
+
+def test_the_pool_reaches_the_app_over_what_the_study_says(
+    tmp_path: Path, sandbox: Sandbox
+) -> None:
+    study = rig_of(tmp_path, sandbox, "uwsgi", {"POOL": "8", "KEY": "k"}).study
+    with Rig(sandbox.host, sandbox, replace(study, app=replace(study.app, pool="POOL"))) as rig:
+        for variant, size in ((ORIGIN, "8"), (Variant.of({"app.pool": 3}), "3")):
+            env = asked(rig, variant)["env"]
+            assert (env["POOL"], env["KEY"]) == (size, "k")

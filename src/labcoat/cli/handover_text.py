@@ -15,6 +15,7 @@ from labcoat.model.domain import spelled
 from labcoat.model.knob import ApplyCost
 from labcoat.model.study import Study
 from labcoat.model.variant import Variant
+from labcoat.stack.limits import OTHERS
 from labcoat.stack.servers import SERVERS
 
 _SERVERS = frozenset(component.name for component in SERVERS)
@@ -102,7 +103,7 @@ def _restarts(study: Study, variant: Variant) -> str:
     """What makes the new levels work: ``reload nginx, restart uwsgi``, front to back."""
     costs: dict[str, ApplyCost] = {}
     for spec in study.components:
-        own = {spec.name, "python"} if spec.name in _SERVERS else {spec.name}
+        own = {spec.name, *OTHERS} if spec.name in _SERVERS else {spec.name}
         asked = [
             _COSTS.get(knob, ApplyCost.RESTART)
             for knob, _ in variant.assignment

@@ -95,7 +95,9 @@ def _study(study_file: Path | None) -> Study | None:
 
 def _origin(study: Study) -> dict[str, Level | None]:
     """Knob -> the level that the user's own files give it, for the components of the stack."""
+    from labcoat.stack.app_pool import said_pool
     from labcoat.stack.components import adopt
+    from labcoat.stack.swap import server_of
 
     components = adopt(study)
     env = dict(study.app.env)
@@ -105,6 +107,10 @@ def _origin(study: Study) -> dict[str, Level | None]:
             levels[knob.name] = components[knob.component].origin_level(knob.directive)
         elif knob.component == "python":
             levels[knob.name] = env.get(knob.directive)
+        elif knob.component == "stack":
+            levels[knob.name] = server_of(components)
+        elif knob.component == "app":
+            levels[knob.name] = said_pool(study.app)
     return levels
 
 
@@ -113,7 +119,9 @@ def _narrowed(
 ) -> Iterator[Knob]:
     wanted = {component} if component else set(COMPONENTS)
     if study is not None and component is None:
-        wanted = {spec.name for spec in study.components} | {"python"}
+        from labcoat.stack.limits import OTHERS
+
+        wanted = {spec.name for spec in study.components} | OTHERS
     for knob in KNOBS:
         text = f"{knob.name} {knob.why} {knob.condition.text} {knob.trap}".lower()
         is_wanted = knob.component in wanted and safety in (None, knob.safety.value)

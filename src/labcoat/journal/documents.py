@@ -106,6 +106,8 @@ def _app(app: App) -> dict[str, Any]:
         "python": app.python,
         "env_names": sorted(name for name, _ in app.env),
         "seed": app.seed,
+        # Only where it is said, so that studies without one are the studies that they were.
+        **({} if app.pool is None else {"pool": app.pool}),
     }
 
 

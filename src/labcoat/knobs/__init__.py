@@ -15,11 +15,13 @@ import difflib
 from collections.abc import Sequence
 
 from labcoat.errors import UsageError
+from labcoat.knobs.app import APP
 from labcoat.knobs.granian import GRANIAN
 from labcoat.knobs.gunicorn import GUNICORN
 from labcoat.knobs.nginx import NGINX
 from labcoat.knobs.postgres import POSTGRES
 from labcoat.knobs.python import PYTHON
+from labcoat.knobs.stack import STACK
 from labcoat.knobs.uvicorn import UVICORN
 from labcoat.knobs.uwsgi import UWSGI
 from labcoat.model.host import Facts
@@ -33,6 +35,8 @@ KNOBS: tuple[Knob, ...] = (
     *GRANIAN,
     *UVICORN,
     *PYTHON,
+    *APP,
+    *STACK,
     *POSTGRES,
 )
 

@@ -132,7 +132,8 @@ CONTENT: tuple[Knob, ...] = (
         safety=Safety.OBSERVABILITY,
         relieves=(Relief.LAYER, Relief.WAITING),
         prior=0.4,
-        trap="Nothing is known of any request afterwards; it bounds what buffering can give.",
+        trap="Nothing is known of any request afterwards: access_log.buffer, access_log.syslog and"
+        " access_log.if keep more; it bounds what they can give.",
         source="nginx, ngx_http_log_module, access_log",
     ),
     Knob(
@@ -195,6 +196,26 @@ CONTENT: tuple[Knob, ...] = (
         trap="Lines come late, and the last ones are lost in a crash.",
         constraints=("the file has an access_log line, and no variable in its path",),
         source="nginx, ngx_http_log_module, access_log",
+    ),
+    Knob(
+        name="nginx.access_log.syslog",
+        domain=Phrase(pattern=r"[\w.-]+:\d+", examples=("127.0.0.1:514",), form="HOST:PORT"),
+        levels=always("127.0.0.1:514"),
+        default=(("", None),),
+        why="Lines are sent to syslog over UDP, and no file is written.",
+        condition=Condition(text="nginx is the limit, and every request is logged."),
+        cost=ApplyCost.RELOAD,
+        safety=Safety.OBSERVABILITY,
+        relieves=(Relief.LAYER, Relief.WAITING),
+        prior=0.1,
+        trap="Lines are lost without a word where nobody listens (rsyslog: imudp), or too slowly;"
+        " the daemon's own work is on the same machine.",
+        constraints=(
+            "the file has an access_log line",
+            "it replaces the file of every log, and what buffers it",
+        ),
+        needs="1.7.1",
+        source="nginx, Logging to syslog; ngx_http_log_module, access_log",
     ),
     Knob(
         name="nginx.gzip",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from labcoat.knobs.levels import always
-from labcoat.model.domain import OneOf, Switch, WholeNumber
+from labcoat.model.domain import OneOf, Phrase, Switch, WholeNumber
 from labcoat.model.knob import ApplyCost, Condition, Knob, Relief, Safety
 
 _EVERY_REQUEST = Condition(text="Every request writes a line, and the app's own work is short.")
@@ -20,7 +20,7 @@ LOGGING: tuple[Knob, ...] = (
         safety=Safety.OBSERVABILITY,
         relieves=(Relief.LAYER, Relief.WAITING),
         prior=0.4,
-        trap="Failed requests vanish too, unless log-4xx and log-5xx are on.",
+        trap="Failed requests vanish too: request-log keeps those, and req-logger all of them.",
         source="uWSGI, Options, disable-logging",
     ),
     Knob(
@@ -37,6 +37,26 @@ LOGGING: tuple[Knob, ...] = (
         trap="What is counted from the log, such as the rate, counts failures alone.",
         constraints=("one level writes disable-logging, log-4xx and log-5xx",),
         source="uWSGI, Options, disable-logging, log-4xx, log-5xx",
+    ),
+    Knob(
+        name="uwsgi.req-logger",
+        domain=Phrase(
+            pattern=r"rsyslog:[\w.-]+:\d+,\w+",
+            examples=("rsyslog:127.0.0.1:514,uwsgi",),
+            form="rsyslog:HOST:PORT,TAG",
+        ),
+        levels=always("rsyslog:127.0.0.1:514,uwsgi"),
+        default=(("", None),),
+        why="The master sends the lines of requests to syslog over UDP, and no file is written.",
+        condition=_EVERY_REQUEST,
+        cost=ApplyCost.RESTART,
+        safety=Safety.OBSERVABILITY,
+        relieves=(Relief.LAYER, Relief.WAITING),
+        prior=0.1,
+        trap="Lines are lost without a word where nobody listens (rsyslog: imudp), or too slowly;"
+        " the daemon's own work is on the same machine.",
+        constraints=("a master process", "uWSGI has the rsyslog plugin, as wheels do"),
+        source="uWSGI, Logging, rsyslog",
     ),
     Knob(
         name="uwsgi.log-4xx",

@@ -50,9 +50,9 @@ class Relief(Enum):
 
     Of a request's cost nothing more can vanish than the part that the knob acts on
     (science.md section 6), so a row names too many rather than too few. ``LAYER``: CPU of its
-    own component; of ``python``, which is none, that of the app server. ``APP``: CPU of the app's
-    own code. ``WAITING``: cores that idle because something is too few or blocks. ``ALL``: the
-    work of everything else too: requests, or connections, that never come so far.
+    own component; of ``python`` and ``stack``, which are none, that of the app server. ``APP``:
+    CPU of the app's own code. ``WAITING``: cores that idle because something is too few or blocks.
+    ``ALL``: the work of everything else too: requests, or connections, that never come so far.
     """
 
     LAYER = "layer"

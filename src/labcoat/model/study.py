@@ -29,7 +29,8 @@ class App:
     the working directory. ``python``: the interpreter that has the app's packages.
     ``env``: name -> value; a value may hold ``{database.url}`` and the like, filled by
     the stack; values are secrets until shown otherwise and reach no log or journal.
-    ``seed``: the steps that fill the database once, in order.
+    ``seed``: the steps that fill the database once, in order. ``pool``: the variable by which
+    the app is told the size of its connection pool, or None.
     """
 
     interface: Interface
@@ -38,6 +39,7 @@ class App:
     python: Path
     env: tuple[tuple[str, str], ...] = ()
     seed: tuple[Seed, ...] = ()
+    pool: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

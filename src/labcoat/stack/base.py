@@ -43,12 +43,14 @@ class UserFile:
 class FileEdit:
     """One of the user's files as it was read, and as it is with the levels in force.
 
-    The same text twice where no level of it changes.
+    The same text twice where no level of it changes. ``is_new``: no file of the user's as it was
+    measured, ``before`` is empty unless it has been made since.
     """
 
     path: Path
     before: str
     after: str
+    is_new: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +81,7 @@ class Wiring:
     ``spare``: further endpoints, one for each that ``Component.spare`` asked for.
     ``build``: what the program says of its own build (``nginx -V``), may be empty.
     ``argv``: what it was started with; empty until it was rendered.
+    ``syslog``: ``host:port`` of a syslog daemon (UDP) in the sandbox, or None.
     """
 
     directory: Path
@@ -91,6 +94,7 @@ class Wiring:
     spare: tuple[Endpoint, ...] = ()
     build: str = ""
     argv: tuple[str, ...] = ()
+    syslog: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,12 +12,15 @@ from pathlib import Path
 from labcoat.errors import RenderError
 from labcoat.model.study import Study
 from labcoat.model.variant import Level, Variant
+from labcoat.stack import app_pool
 from labcoat.stack.base import Edited, FileEdit, UserFile
 from labcoat.stack.components import COMPONENTS, adopt
 from labcoat.stack.edit import toml
 from labcoat.stack.limits import OTHERS
 from labcoat.stack.runtime import NAME, by_hand
 from labcoat.stack.servers import SERVERS
+from labcoat.stack.swap import swap, wanted
+from labcoat.stack.swap_edits import edited_swapped
 
 _SERVERS = frozenset(component.name for component in SERVERS)
 
@@ -49,8 +52,12 @@ def edited(study: Study, variant: Variant) -> Edits:
     words: list[str] = []
     options: dict[str, Mapping[str, Level]] = {}
     commands: dict[str, str] = {}
-    for name, component in components.items():
-        of_component = component.edited(variant)
+    swapped = swap(study, components, variant) if wanted(variant) else None
+    if swapped is None:
+        every = {name: component.edited(variant) for name, component in components.items()}
+    else:
+        every = edited_swapped(study, components, swapped, variant)
+    for name, of_component in every.items():
         for file in of_component.files:
             _add(files, file)
         words += of_component.by_hand
@@ -59,15 +66,12 @@ def edited(study: Study, variant: Variant) -> Edits:
         if of_component.command is not None:
             commands[name] = of_component.command
         if name in _SERVERS:
-            words += _of_the_runtime(study, variant, name, of_component)
-    study_file = _study_file(study, options, commands, words)
+            server = swapped.new if swapped is not None else name
+            words += _of_the_runtime(study, variant, server, of_component)
+            words += app_pool.by_hand(study.app, variant, server=server)
+    study_file = _study_file(study, options, commands, variant, words)
     if study_file is not None:
         _add(files, study_file)
-    words += [
-        f"{knob} = {level}: no file of the stack holds it"
-        for knob, level in variant.assignment
-        if knob.partition(".")[0] in OTHERS - {NAME}
-    ]
     return Edits(files=tuple(files.values()), by_hand=tuple(words))
 
 
@@ -82,10 +86,13 @@ def _study_file(
     study: Study,
     options: Mapping[str, Mapping[str, Level]],
     commands: Mapping[str, str],
+    variant: Variant,
     words: list[str],
 ) -> FileEdit | None:
-    """labcoat.toml, where settings of a component stand in it; None where none do."""
+    """labcoat.toml, where settings of the stack stand in it; None where none do."""
+    variable, pool = study.app.pool, app_pool.pool_level(variant)
     stands = any(spec.file is None or spec.options for spec in study.components)
+    stands |= variable is not None
     if not stands or not study.file.is_file():
         words += _in_words(study, options)
         words += _commands_in_words(study, commands)
@@ -102,6 +109,11 @@ def _study_file(
             text = toml.command(text, name, command, path=file.path)
         except RenderError:
             words += _commands_in_words(study, {name: command})
+    if variable is not None and pool is not None:
+        try:
+            text = toml.assign_env(text, variable, str(pool), path=file.path)
+        except RenderError:
+            words.append(f'{study.file.name}: {variable} = "{pool}" in env under [app]')
     return FileEdit(path=file.path, before=file.text, after=text)
 
 

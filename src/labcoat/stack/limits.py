@@ -6,21 +6,26 @@ from collections.abc import Iterator, Mapping
 
 from labcoat.errors import RenderError
 from labcoat.model.host import Facts
+from labcoat.model.study import App
 from labcoat.model.variant import Level, Variant
+from labcoat.stack.app_pool import pool_level, said_pool
 from labcoat.stack.base import Component
 
 # What a server takes for its listen queue, and its level when nobody says one.
 BACKLOGS = {"uwsgi": "listen", "gunicorn": "backlog", "granian": "backlog", "uvicorn": "backlog"}
 WORKERS = {"uwsgi": "processes", "gunicorn": "workers", "granian": "workers", "uvicorn": "workers"}
 MAX_CONNECTIONS = 100
-# Names in a variant that are no component: the interpreter, and what the app itself is told.
-OTHERS = frozenset({"app", "python"})
+# Names in a variant that are no component: the interpreter, what the app itself is told, and
+# which components there are.
+OTHERS = frozenset({"app", "python", "stack"})
 RESERVED = 3
 
 
-def refuse_impossible(components: Mapping[str, Component], variant: Variant, facts: Facts) -> None:
+def refuse_impossible(
+    components: Mapping[str, Component], variant: Variant, facts: Facts, app: App
+) -> None:
     """Raises: RenderError that names every level that this machine or this stack cannot give."""
-    problems = list(_problems(components, variant, facts))
+    problems = list(_problems(components, variant, facts, app))
     if problems:
         raise RenderError(
             "the levels cannot work together" if len(problems) > 1 else problems[0],
@@ -30,11 +35,15 @@ def refuse_impossible(components: Mapping[str, Component], variant: Variant, fac
         )
 
 
-def _problems(components: Mapping[str, Component], variant: Variant, facts: Facts) -> Iterator[str]:
+def _problems(
+    components: Mapping[str, Component], variant: Variant, facts: Facts, app: App
+) -> Iterator[str]:
     for knob, _ in variant.assignment:
         name = knob.partition(".")[0]
         if name not in components and name not in OTHERS:
             yield f"{knob} cannot be set: there is no {name} in this stack"
+    if pool_level(variant) is not None and app.pool is None:
+        yield "app.pool cannot be set: the study names no variable for it"
     for name, directive in BACKLOGS.items():
         if name not in components:
             continue
@@ -44,7 +53,7 @@ def _problems(components: Mapping[str, Component], variant: Variant, facts: Fact
         if backlog is not None and backlog > facts.somaxconn and (name == "uwsgi" or is_asked):
             yield (f"{name}.{directive} = {backlog} is over net.core.somaxconn = {facts.somaxconn}")
     yield from _nginx(components, variant, facts)
-    yield from _connections(components, variant)
+    yield from _connections(components, variant, app)
 
 
 def _nginx(components: Mapping[str, Component], variant: Variant, facts: Facts) -> Iterator[str]:
@@ -60,7 +69,7 @@ def _nginx(components: Mapping[str, Component], variant: Variant, facts: Facts) 
         yield f"nginx.listen.backlog = {backlog} is over net.core.somaxconn = {facts.somaxconn}"
 
 
-def _connections(components: Mapping[str, Component], variant: Variant) -> Iterator[str]:
+def _connections(components: Mapping[str, Component], variant: Variant, app: App) -> Iterator[str]:
     """Each worker needs one connection at the least; a pool needs its size in each."""
     if "postgres" not in components:
         return
@@ -70,11 +79,16 @@ def _connections(components: Mapping[str, Component], variant: Variant) -> Itera
         if name not in components:
             continue
         workers = _number(_level(components[name], directive, variant))
-        pool = _number(variant.levels("app").get("pool")) or 1
-        if workers is not None and workers * pool > room:
+        said = _number(pool_level(variant)) or said_pool(app)
+        if workers is None and said is None:
+            continue
+        # Each server has one worker unless told otherwise.
+        needed = (workers or 1) * (said or 1)
+        if needed > room:
+            each = "" if said is None else f" with a pool of {said} in each"
             yield (
-                f"{name}.{directive} = {workers} needs {workers * pool} connections or more, and "
-                f"postgres.max_connections leaves {room}"
+                f"{name}.{directive} = {workers or 1}{each} needs {needed} connections or more, and"
+                f" postgres.max_connections leaves {room}"
             )
 
 

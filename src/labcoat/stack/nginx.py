@@ -95,7 +95,7 @@ class Nginx:
 
     def render(self, variant: Variant, wiring: Wiring) -> Rendered:
         """The rewired files and ``nginx -c``. Raises: RenderError."""
-        texts = self._assigned(variant)
+        texts = self.assigned(variant)
         names = self._names()
         rewiring = Rewiring(
             adopted=self.adopted,
@@ -115,7 +115,7 @@ class Nginx:
 
     def edited(self, variant: Variant) -> Edited:
         """nginx.conf and what it includes of the user's, each where the directive stands."""
-        texts = self._assigned(variant)
+        texts = self.assigned(variant)
         return Edited(
             files=tuple(
                 FileEdit(path=path, before=text, after=texts[path])
@@ -164,7 +164,7 @@ class Nginx:
         text = "\n".join(file.read_text(encoding="utf-8") for file in files if file.is_file())
         return {name: float(len(pattern.findall(text))) for name, pattern in _SAID.items()}
 
-    def _assigned(self, variant: Variant) -> dict[Path, str]:
+    def assigned(self, variant: Variant) -> dict[Path, str]:
         """Every text with the variant's levels. Raises: RenderError."""
         texts = dict(self.adopted.texts)
         for knob, level in variant.levels(self.name).items():

@@ -15,6 +15,7 @@ from pathlib import Path
 from labcoat.errors import RenderError
 from labcoat.model.stack import Endpoint, Speaks
 from labcoat.stack.base import Wiring
+from labcoat.stack.edit.nginx import SYSLOG
 from labcoat.stack.edit.patch import Patch
 from labcoat.stack.nginx_doors import Door, Listen, doors, inside, listens, servers, towards
 from labcoat.stack.nginx_files import SHIPPED, Adopted, Site
@@ -151,6 +152,9 @@ class Rewiring:
             return
         if site.directive.name == "error_log":
             self._replace(site, 0, "stderr")
+        elif words[0].startswith(SYSLOG) and self.wiring.syslog is not None:
+            _, comma, rest = words[0].partition(",")
+            self._replace(site, 0, f"{SYSLOG}{self.wiring.syslog}{comma}{rest}")
         else:
             self._replace(site, 0, str(self.wiring.directory / self._named(words[0])))
 
@@ -318,7 +322,7 @@ class Rewiring:
     def _named(self, path: str) -> str:
         """A name in the sandbox for a path of the user's, the same for the same path."""
         if path not in self._logs:
-            name = Path(path.removeprefix("syslog:server=")).name or "log"
+            name = Path(path.removeprefix(SYSLOG)).name or "log"
             taken = set(self._logs.values())
             while name in taken:
                 name = f"other-{name}"

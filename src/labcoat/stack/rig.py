@@ -21,9 +21,10 @@ from labcoat.host.sandbox import Sandbox
 from labcoat.model.host import Facts
 from labcoat.model.load import Target
 from labcoat.model.stack import Endpoint, Speaks
-from labcoat.model.study import Study
+from labcoat.model.study import App, Study
 from labcoat.model.variant import ORIGIN, Variant
 from labcoat.stack import environment, probe
+from labcoat.stack.app_pool import with_pool
 from labcoat.stack.base import Component, Rendered, Wiring
 from labcoat.stack.binaries import PROGRAMS, Located, app_python, locate
 from labcoat.stack.blame import way_out_of
@@ -33,6 +34,8 @@ from labcoat.stack.limits import refuse_impossible
 from labcoat.stack.postgres import DEFAULT_PORT, data_directory, placeholders, socket_name
 from labcoat.stack.runtime import Runtime
 from labcoat.stack.standing import Layer, Standing
+from labcoat.stack.swap import swap, wanted
+from labcoat.stack.syslog import Sink, sends
 
 __all__ = ["Layer", "Rig", "Standing"]
 
@@ -63,6 +66,7 @@ class Rig:
         self._facts: Facts | None = None
         self._paths: tuple[str, ...] | None = None
         self._shared: Layer | None = None
+        self._sink: Sink | None = None
         self._standing: list[Standing] = []
         self._booted = 0
 
@@ -87,10 +91,14 @@ class Rig:
         """
         if self._facts is None:
             self._facts = self.host.facts()
-        refuse_impossible(self.components, variant, self._facts)
+        refuse_impossible(self.components, variant, self._facts, self.study.app)
+        components, rest = self._stack(variant)
+        if rest is not variant:
+            refuse_impossible(components, rest, self._facts, self.study.app)
         layers: list[Layer] = []
         try:
-            standing = self._stand(arm, variant, layers, own_database=own_database)
+            standing = self._stand(arm, components, rest, layers, own_database=own_database)
+            standing = replace(standing, variant=variant)
             self._await_app(standing)
         except BaseException as error:
             if isinstance(error, LabcoatError):
@@ -124,28 +132,54 @@ class Rig:
         shared, self._shared = self._shared, None
         if shared is not None:
             self._take_down([replace(shared, shared=False)], keep_logs=keep_logs)
+        sink, self._sink = self._sink, None
+        if sink is not None:
+            self.sandbox.stop(sink.process)
+            shutil.rmtree(sink.lines.parent, ignore_errors=True)
 
     def located(self, name: str) -> Located:
         """The program of a component. Raises: StackError."""
         if name not in self._located:
-            named = self._specs[name].binary
+            named = self._specs[name].binary if name in self._specs else None
             self._located[name] = locate(name, app=self.study.app, host=self.host, named=named)
         return self._located[name]
 
+    def _stack(self, variant: Variant) -> tuple[Mapping[str, Component], Variant]:
+        """The components of a variant, and the levels that are still to be set in them."""
+        if wanted(variant) is None:
+            return self.components, variant
+        swapped = swap(self.study, self.components, variant)
+        return swapped.components, swapped.variant
+
     def _stand(
-        self, arm: str, variant: Variant, layers: list[Layer], *, own_database: bool
+        self,
+        arm: str,
+        components: Mapping[str, Component],
+        variant: Variant,
+        layers: list[Layer],
+        *,
+        own_database: bool,
     ) -> Standing:
         """Start every layer, back to front; ``layers`` always holds what has started."""
-        values = {"python": str(self.study.app.python)}
+        app = with_pool(self.study.app, variant)
+        values = {"python": str(app.python)}
         app_env = None
-        for name, component in reversed(tuple(self.components.items())):
+        for name, component in reversed(tuple(components.items())):
             if name in _DATABASES:
                 layer = self._database(arm, variant, own=own_database)
                 values |= placeholders(layer.wiring.listen)
             else:
-                app_env = app_env or environment.filled(self.study.app, values)
+                app_env = app_env or environment.filled(app, values)
                 upstream = layers[-1].wiring.listen if name in _WEB else None
-                layer = self._layer(arm, component, variant, upstream=upstream, app_env=app_env)
+                layer = self._layer(
+                    arm,
+                    component,
+                    variant,
+                    upstream=upstream,
+                    app=app,
+                    app_env=app_env,
+                    listen=self._listen(components, component),
+                )
             layers.append(layer)
         front = layers[-1].wiring.listen
         return Standing(
@@ -164,7 +198,9 @@ class Rig:
         variant: Variant,
         *,
         upstream: Endpoint | None,
+        app: App,
         app_env: Mapping[str, str],
+        listen: Endpoint,
     ) -> Layer:
         name = component.name
         located = self.located(name)
@@ -178,10 +214,10 @@ class Rig:
             env = runtime.environment(env | dict(app_env), place)
         wiring = Wiring(
             directory=directory,
-            listen=self._listen(component),
+            listen=listen,
             upstream=upstream,
             binary=located.argv,
-            app=self.study.app,
+            app=app,
             env=env,
             user="root" if name in _WEB and os.geteuid() == 0 else None,
             spare=tuple(
@@ -189,6 +225,7 @@ class Rig:
                 for wish in component.spare()
             ),
             build=located.build,
+            syslog=self._syslog(component, variant),
         )
         for file, text in runtime.texts().items():
             self.sandbox.directory(f"{label}/{place.name}")
@@ -197,14 +234,22 @@ class Rig:
         cwd = directory if name in _WEB else self.study.app.directory
         return self._start(component, wiring, rendered, located, cwd=cwd)
 
-    def _listen(self, component: Component) -> Endpoint:
+    def _syslog(self, component: Component, variant: Variant) -> str | None:
+        """Where its lines for syslog go; None for a component that has none."""
+        if not sends(component, self._specs.get(component.name), variant):
+            return None
+        if self._sink is None:
+            self._sink = Sink.open(self.sandbox)
+        return self._sink.address
+
+    def _listen(self, components: Mapping[str, Component], component: Component) -> Endpoint:
         """A place to listen, of the kind that the user's own files say.
 
         What is behind a web server listens as its own file says if it speaks the protocol that
         is passed to it, else as the web server's file says.
         """
         said = component.origin_endpoints()
-        web = next((self.components[name] for name in self.components if name in _WEB), None)
+        web = next((components[name] for name in components if name in _WEB), None)
         if component is web:
             kind = said[0] if said else Endpoint(speaks=Speaks.HTTP, port=80)
             return self.sandbox.endpoint(kind.speaks, unix=kind.path is not None, name="web")
@@ -302,7 +347,7 @@ class Rig:
                 timeout_s=self.study.ready_timeout_s,
             )
         except NotReady as error:
-            file = self._specs[component.name].file
+            file = self._specs[component.name].file if component.name in self._specs else None
             if file is not None:  # what was refused may be the user's own line
                 error.where = f"{file}, {error.where}"
             is_python = any(line.startswith("Traceback") for line in error.log)

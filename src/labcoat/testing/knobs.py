@@ -19,11 +19,14 @@ from labcoat.knobs import find, parse_level
 from labcoat.model.domain import spelled
 from labcoat.model.host import Facts
 from labcoat.model.knob import Knob
-from labcoat.model.variant import Level
+from labcoat.model.study import App, Interface
+from labcoat.model.variant import Level, Variant
+from labcoat.stack.app_pool import with_pool
 from labcoat.stack.edit import composites, ini, nginx, postgres, python
 from labcoat.stack.edit.nginx import KEYED, PARAMETERED
 from labcoat.stack.runtime import Runtime
 from labcoat.stack.servers.options import as_argv
+from labcoat.stack.swap import carried, wanted
 
 SMALL = Facts(
     hostname="small",
@@ -100,6 +103,8 @@ SPELLINGS: Mapping[str, str] = {
     "granian": r"[a-z0-9]+(-[a-z0-9]+)*",
     "uvicorn": r"[a-z0-9]+(-[a-z0-9]+)*",
     "python": r"[A-Z][A-Z_]*|gc\.[a-z]+",
+    "app": r"pool",
+    "stack": r"server",
 }
 
 
@@ -207,6 +212,10 @@ class KnobContract:
     def test_the_level_is_rendered_and_only_its_line(self, knob: Knob) -> None:
         if knob.component == "python":
             return self._reaches_the_interpreter(knob)
+        if knob.component == "app":
+            return self._reaches_the_app(knob)
+        if knob.component == "stack":
+            return self._reaches_the_stack(knob)
         if knob.component not in LANGUAGES:
             return self._reaches_the_command_line(knob)
         for level in knob.domain.ends(SMALL):
@@ -223,6 +232,18 @@ class KnobContract:
             assert all(any(leaf in line for leaf in leaves) for line in changed), changed
             assert len(changed) <= 2 * len(leaves)
         return None
+
+    def _reaches_the_app(self, knob: Knob) -> None:
+        app = App(interface=Interface.WSGI, target="a:b", directory=Path(), python=Path())
+        app = replace(app, env=(("POOL", "3"), ("KEY", "k")), pool="POOL")
+        for level in knob.domain.ends(SMALL):
+            env = dict(with_pool(app, Variant.of({knob.name: level})).env)
+            assert env == {"POOL": str(level), "KEY": "k"}
+
+    def _reaches_the_stack(self, knob: Knob) -> None:
+        for level in knob.domain.ends(SMALL):
+            assert wanted(Variant.of({knob.name: level})) == level
+            assert carried(str(level)), "nothing is known of it"
 
     def _reaches_the_command_line(self, knob: Knob) -> None:
         low, *_, high = knob.domain.ends(LARGE)

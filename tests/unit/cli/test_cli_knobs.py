@@ -113,7 +113,7 @@ def test_a_study_shows_what_the_users_files_say(
         '[stack]\nuwsgi = "uwsgi.ini"\n[workload]\nrequests = [ { path = "/" } ]\n'
     )
     text = said(capsys)
-    assert {name.partition(".")[0] for name in names(text)} == {"uwsgi", "python"}
+    assert {name.partition(".")[0] for name in names(text)} == {"uwsgi", "python", "app", "stack"}
     lines = {line.split()[0]: line.split()[1] for line in text.splitlines() if "." in line}
     assert lines["uwsgi.processes"] == "7"
     assert lines["uwsgi.threads"] == "unset"

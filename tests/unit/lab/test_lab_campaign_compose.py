@@ -188,6 +188,22 @@ def test_nothing_to_change(story: Story) -> None:
     assert (found.confirmation, found.steps, found.after) == (None, (), None)
 
 
+def test_what_the_old_server_alone_could_do_is_not_asked_of_the_new_one(story: Story) -> None:
+    swap, kept = ("stack.server", "gunicorn"), ("uwsgi.processes", 2)
+    story.course.candidates = tuple(candidate(each) for each in (A, B, swap, kept))
+    story.asks(A, verdict=Verdict.NOT_BETTER)
+    story.course.supersede()
+    assert not story.course.is_settled((B,))
+    story.takes(swap)
+    story.course.supersede()
+    assert story.course.is_settled((B,))
+    assert not story.course.is_settled((kept,))
+    rows = {row.change.knob: row for row in story.ends(stopped=STOPPED).considered}
+    assert rows["uwsgi.b"].outcome == "skipped"
+    assert rows["uwsgi.b"].reason == "it means nothing with stack.server = gunicorn"
+    assert rows["uwsgi.a"].outcome == Verdict.NOT_BETTER.value
+
+
 def test_stopped_with_nothing_found_is_interrupted_and_not_nothing(story: Story) -> None:
     found = story.ends(stopped=STOPPED)
     assert found.outcome == "interrupted"

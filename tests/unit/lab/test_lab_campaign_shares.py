@@ -32,6 +32,7 @@ OWN_S = 0.008 - 0.85 * 0.005
         ("postgres.x", (Relief.LAYER,), 1 / 8),  # of what holds a worker
         ("uwsgi.x", (Relief.LAYER,), OWN_S / (0.009 - OWN_S)),
         ("python.x", (Relief.LAYER,), OWN_S / (0.009 - OWN_S)),
+        ("stack.x", (Relief.LAYER,), OWN_S / (0.009 - OWN_S)),
         ("uwsgi.x", (Relief.APP,), 8.0),
         ("uwsgi.x", (Relief.WAITING,), 0.2),
         ("nginx.x", (Relief.LAYER, Relief.WAITING), (1 + 1 / 9) * 1.2 - 1),
@@ -109,4 +110,7 @@ def test_the_shares_of_an_arm_are_those_of_its_slices() -> None:
     shares = shares_in([reading(per_s=100.0)] * 2, server="uwsgi", app_s=0.006)
     assert shares.layers == pytest.approx({"nginx": 0.001, "uwsgi": 0.008, "postgres": 0.003})
     assert shares.free_s == pytest.approx((2 - 1.2 - 0.05) / 100)
+    taken = shares_in([reading()], server="old", played_by="uwsgi", app_s=0.0)
+    assert list(taken.layers) == ["nginx", "old", "postgres"]
+    assert taken.front == {"nginx"}
     assert shares_in([reading()], server="none", app_s=0.0).front == frozenset()

@@ -176,6 +176,7 @@ def test_levels_that_are_there_already_need_no_digest(study: Study, journal: Jou
     tuned = tuned_of(study, journal, LEVELS)
     _, replacements = proposed(study, journal, tuned)
     for each in replacements:
+        assert each.after is not None
         each.path.write_bytes(each.after)
     done = apply(study, journal, tuned)
     assert (done.state, done.files) == (None, ())
@@ -225,6 +226,59 @@ def test_states_whose_contents_are_gone_are_no_states(study: Study, journal: Jou
     folder.rename(folder.with_name("away"))
     history = read_history(journal, study.root)
     assert (history.states, history.holds, edited_since(study.root, history)) == ((), 0, ())
+
+
+SWAP: dict[str, Level] = {"stack.server": "gunicorn", "uwsgi.processes": 2}
+
+
+def test_a_new_file_comes_goes_and_comes_again(study: Study, journal: Journal) -> None:
+    new = study.root / "gunicorn.conf.py"
+    tuned = tuned_of(study, journal, SWAP)
+    assert dict(tuned.digests).keys() == {"uwsgi.ini", "postgresql.conf"}
+    patch = apply(study, journal, tuned, dry=True).patch
+    assert "--- /dev/null\n+++ b/gunicorn.conf.py\n@@ -0,0 +1,4 @@\n" in patch
+    assert not new.exists()
+    done = apply(study, journal, tuned)
+    assert [file.path for file in done.files] == ["gunicorn.conf.py"]
+    text = new.read_text()
+    assert "workers = 2\n" in text
+    assert stat.S_IMODE(new.stat().st_mode) == 0o644
+    assert not apply(study, journal, tuned).is_new
+    assert roll_back(study.root, journal).files == ("gunicorn.conf.py",)
+    assert not new.exists()
+    assert roll_back(study.root, journal, "1").holds == 1
+    assert new.read_text() == text
+    assert contents(study.root) == [UWSGI.encode(), POSTGRES.encode()]
+
+
+def test_a_new_file_is_not_taken_away_once_it_was_edited(study: Study, journal: Journal) -> None:
+    new = study.root / "gunicorn.conf.py"
+    apply(study, journal, tuned_of(study, journal, SWAP))
+    text = new.read_text()
+    new.write_text("workers = 9\n")
+    with pytest.raises(HostError, match="were edited since"):
+        roll_back(study.root, journal)
+    assert new.read_text() == "workers = 9\n"
+    new.write_text(text)
+    roll_back(study.root, journal)
+    new.write_text("someone's\n")
+    with pytest.raises(HostError, match="were edited since") as caught:
+        roll_back(study.root, journal, "1")
+    assert "no file at all" in caught.value.log[0]
+    assert new.read_text() == "someone's\n"
+
+
+def test_a_file_that_came_meanwhile_is_not_written_over(study: Study) -> None:
+    new = study.root / "gunicorn.conf.py"
+    change = Replacement(path=new, before=None, after=b"1")
+    writing.refuse_impossible([change])
+    new.write_bytes(b"someone's")
+    with pytest.raises(HostError) as caught:
+        writing.refuse_impossible([change])
+    assert "is there already" in caught.value.log[0]
+    with writing.alone(study.root), pytest.raises(HostError, match="changed while labcoat"):
+        writing.replace_all(study.root, "x", [change])
+    assert new.read_bytes() == b"someone's"
 
 
 def test_hard_links_are_refused(study: Study, journal: Journal) -> None:
@@ -277,13 +331,14 @@ def test_whatever_fails_every_file_is_as_before_or_after(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException
 ) -> None:
     undone = finished = 0
-    for at in range(1, 60):
+    for at in range(1, 90):
         root = tmp_path / str(at)
         root.mkdir()
-        before, after = [b"1", b"one"], [b"2", b"two"]
-        files = [root / "a", root / "b"]
+        before, after = [b"1", b"one", None, b"old"], [b"2", b"two", b"new", None]
+        files = [root / name for name in "abcd"]
         for file, content in zip(files, before, strict=True):
-            file.write_bytes(content)
+            if content is not None:
+                file.write_bytes(content)
         changes = [
             Replacement(path=file, before=old, after=new)
             for file, old, new in zip(files, before, after, strict=True)
@@ -300,9 +355,11 @@ def test_whatever_fails_every_file_is_as_before_or_after(
                 break
         writing.settle(root)
         is_done = writing.is_done(root, "x")
-        assert [file.read_bytes() for file in files] == (after if is_done else before)
+        now = [file.read_bytes() if file.exists() else None for file in files]
+        assert now == (after if is_done else before)
         undone, finished = undone + (not is_done), finished + is_done
-        assert {each.name for each in root.iterdir()} == {".labcoat", "a", "b"}
+        there = {".labcoat", "a", "b", "c" if is_done else "d"}
+        assert {each.name for each in root.iterdir()} == there
     assert undone > 10
     assert finished > 0
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import stat
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -72,6 +72,15 @@ def test_what_is_journaled_holds_no_secret_of_a_file(study: Study) -> None:
         "@@ -4 +4 @@", "-processes = 1 ; …", "+processes = 4", "@@ -5,0 +6 @@", "+threads = 2",
     ]  # fmt: skip
     assert documents.masked(handed.diff) == handed.diff
+
+
+def test_of_the_apps_environment_the_pool_alone_is_shown(study: Study) -> None:
+    study = replace(study, app=replace(study.app, pool="POOL"))
+    study.file.write_text("[app]\nenv = { SECRET = 'hunter2', POOL = '8' }\n")
+    handed, patch = hand_over(study, Variant.of({"app.pool": 4}), digests_of(study))
+    assert handed.diff.splitlines()[-2:] == ["-… POOL = '8' }", '+… POOL = "4" }']
+    assert "hunter2" in patch
+    assert handed.files == (FileChange(path="labcoat.toml", lines=2),)
 
 
 def test_nothing_is_handed_over_for_the_origin(study: Study) -> None:

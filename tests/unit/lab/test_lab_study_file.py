@@ -88,6 +88,7 @@ def test_every_key_arrives(write: Write, tmp_path: Path, monkeypatch: pytest.Mon
         python = "/bin/sh"
         env = { URL = "{database.url}?x=1", KEY = "<{env:A_SECRET}{name}>", JSON = '{"a": {"b": 1}}' }
         seed = ["{python}", "-m", "shop.seed"]
+        pool = "POOL_SIZE"
         [stack]
         postgres = true
         granian = { options = { workers = 2, backlog = 64.5, loop = "uvloop", http1 = true } }
@@ -127,6 +128,7 @@ def test_every_key_arrives(write: Write, tmp_path: Path, monkeypatch: pytest.Mon
             ("JSON", '{"a": {"b": 1}}'),
         ),
         seed=(("{python}", "-m", "shop.seed"),),
+        pool="POOL_SIZE",
     )
     assert [component.name for component in study.components] == ["nginx", "granian", "postgres"]
     nginx, granian, _ = study.components

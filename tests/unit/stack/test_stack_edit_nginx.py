@@ -44,6 +44,7 @@ http {
         ("gzip", True, "\t}\n}\n", "\t}\n\tgzip on;\n}\n"),
         ("upstream.keepalive", 32, "a.sock;\n", "a.sock;\n\t\tkeepalive 32;\n"),
         ("access_log.buffer", "64k", "a.log;", "a.log combined buffer=64k;"),
+        ("access_log.syslog", "127.0.0.1:514", "/var/log/a.log;", "syslog:server=127.0.0.1:514,tag=nginx;"),
         ("proxy_set_header.Host", "x", "Host $host;", "Host x;"),
         ("listen.reuseport", True, "80 default_server;\n\t\tlisten 443 ssl backlog=64;",
          "80 default_server reuseport;\n\t\tlisten 443 ssl backlog=64 reuseport;"),
@@ -190,3 +191,23 @@ def test_a_parameter_and_its_rider_are_set_and_go_together(
     assert edited == http(after)
     read = nginx.read(edited, "access_log.buffer", path=PATH)
     assert read == (level if level is not False else None)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("access_log a.log;", "access_log syslog:server=[::1]:514,tag=nginx;"),
+        ("access_log a.log main if=$x;", "access_log syslog:server=[::1]:514,tag=nginx main if=$x;"),
+        ("access_log a.log main gzip buffer=8k flush=1s;", "access_log syslog:server=[::1]:514,tag=nginx main;"),
+        ("access_log off; access_log b;", "access_log off; access_log syslog:server=[::1]:514,tag=nginx;"),
+        ("access_log syslog:server=[::1]:514,nohostname x;", "access_log syslog:server=[::1]:514,nohostname x;"),
+    ],
+)  # fmt: skip
+def test_a_log_is_sent_instead_of_written(before: str, after: str) -> None:
+    def http(line: str) -> str:
+        return f"http {{\n{line}\n}}\n"
+
+    edited = nginx.assign(http(before), {"access_log.syslog": "[::1]:514"}, path=PATH)
+    assert edited == http(after)
+    assert nginx.read(edited, "access_log.syslog", path=PATH) == "[::1]:514"
+    assert nginx.read(http("access_log a.log;"), "access_log.syslog", path=PATH) is None

@@ -133,7 +133,7 @@ def test_a_level_that_is_in_force_already_changes_nothing(stack: Stack) -> None:
         ("uwsgi", {"python.gc.threshold": 9}, "gc.set_threshold(9) at the top of the module tiny"),
         ("uwsgi", {"python.gc.freeze": True}, "@uwsgidecorators.postfork"),
         ("gunicorn", {"python.gc.freeze": True}, "os.register_at_fork("),
-        ("uwsgi", {"app.pool": 5}, "app.pool = 5: no file of the stack holds it"),
+        ("uwsgi", {"app.pool": 5}, "app.pool = 5: where the app sets it"),
     ],
 )  # fmt: skip
 def test_what_no_file_of_the_users_holds_is_said(
@@ -141,6 +141,35 @@ def test_what_no_file_of_the_users_holds_is_said(
 ) -> None:
     (said,) = edited(stack(server), Variant.of(levels)).by_hand
     assert words in said
+
+
+@pytest.mark.parametrize(
+    ("text", "after"),
+    [
+        ("[app]\nwsgi = 'a:b'\n", "[app]\nwsgi = 'a:b'\nenv = {POOL = \"4\"}\n"),
+        ("[app]\nenv = { KEY = 'k', POOL = '8' } # c\n", "[app]\nenv = { KEY = 'k', POOL = \"4\" } # c\n"),
+        ("[app.env]\nKEY = 'k' # c\n", "[app.env]\nKEY = 'k' # c\nPOOL = \"4\"\n"),
+    ],
+)  # fmt: skip
+def test_the_pool_is_set_in_the_apps_environment(tmp_path: Path, text: str, after: str) -> None:
+    study = tiny_study(tmp_path, (ComponentSpec(name="uwsgi"),))
+    study = replace(study, app=replace(study.app, pool="POOL"))
+    study.file.write_text(text)
+    found = edited(study, Variant.of({"app.pool": 4}))
+    assert [file.after for file in found.changed] == [after]
+    assert found.by_hand == (
+        "app.pool: POOL=4 in the environment that uwsgi is started with (systemd:"
+        " Environment=POOL=4; a container: ENV POOL=4)",
+    )
+
+
+def test_a_pool_that_cannot_be_edited_in_is_said(tmp_path: Path) -> None:
+    study = tiny_study(tmp_path, (ComponentSpec(name="uwsgi"),))
+    study = replace(study, app=replace(study.app, pool="POOL"))
+    study.file.write_text("app = 1\n")
+    found = edited(study, Variant.of({"app.pool": 4}))
+    assert found.changed == ()
+    assert found.by_hand[-1] == 'labcoat.toml: POOL = "4" in env under [app]'
 
 
 def test_without_a_study_file_options_are_words(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -59,22 +60,36 @@ def test_what_cannot_work_is_refused_before_a_start(
         ComponentSpec(name=name, file=tmp_path / "nginx.conf" if name == "nginx" else None)
         for name in stack
     )
-    components = adopt(tiny_study(tmp_path, specs))
+    study = tiny_study(tmp_path, specs)
+    components, app = adopt(study), replace(study.app, pool="POOL")
     variant = Variant.of(levels)
     if what is None:
-        refuse_impossible(components, variant, FACTS)
+        refuse_impossible(components, variant, FACTS, app)
     else:
         with pytest.raises(RenderError, match=what.replace(".", r"\.")):
-            refuse_impossible(components, variant, FACTS)
+            refuse_impossible(components, variant, FACTS, app)
+
+
+def test_the_pool_that_the_environment_says_counts_too(tmp_path: Path) -> None:
+    study = tiny_study(tmp_path, (ComponentSpec(name="uwsgi"), ComponentSpec(name="postgres")))
+    components, variant = adopt(study), Variant.of({"uwsgi.processes": 20})
+    app = replace(study.app, env=(("POOL", "8"),))
+    refuse_impossible(components, variant, FACTS, app)  # nobody said that it is a pool
+    with pytest.raises(RenderError, match="with a pool of 8 in each needs 160 connections"):
+        refuse_impossible(components, variant, FACTS, replace(app, pool="POOL"))
+    pool = Variant.of({"app.pool": 98})
+    with pytest.raises(RenderError, match=r"uwsgi\.processes = 1 with a pool of 98 in each"):
+        refuse_impossible(components, pool, FACTS, replace(app, pool="POOL"))
+    with pytest.raises(RenderError, match="names no variable"):
+        refuse_impossible(components, Variant.of({"app.pool": 2}), FACTS, app)
 
 
 def test_every_impossible_level_is_told_at_once(tmp_path: Path) -> None:
     specs = (ComponentSpec(name="uwsgi"), ComponentSpec(name="postgres"))
-    components = adopt(tiny_study(tmp_path, specs))
+    study = tiny_study(tmp_path, specs)
+    variant = Variant.of({"uwsgi.listen": 9999, "uwsgi.processes": 500})
     with pytest.raises(RenderError) as caught:
-        refuse_impossible(
-            components, Variant.of({"uwsgi.listen": 9999, "uwsgi.processes": 500}), FACTS
-        )
+        refuse_impossible(adopt(study), variant, FACTS, study.app)
     assert len(caught.value.log) == 2
 
 

@@ -7,13 +7,12 @@ from dataclasses import dataclass
 
 from labcoat.errors import LabcoatError
 from labcoat.lab.campaign.asked import Tune
-from labcoat.lab.campaign.shares import APP
-from labcoat.lab.experiment.levels import lacking, present
+from labcoat.lab.experiment.levels import lacking, missing, present
 from labcoat.model.host import Facts
 from labcoat.model.knob import Knob
 from labcoat.model.tune import Change
 from labcoat.model.variant import Level, Variant
-from labcoat.stack.limits import WORKERS, refuse_impossible
+from labcoat.stack.limits import OTHERS, WORKERS, refuse_impossible
 from labcoat.stack.rig import Rig
 
 LATER = 0.7
@@ -63,7 +62,7 @@ def candidates(
     for knob in asked.knobs:
         if knob.control or not asked.wants(knob):
             continue
-        if knob.component not in rig.components and knob.component != APP:
+        if knob.component not in rig.components and knob.component not in OTHERS:
             continue
         levels = _levels(rig, knob, facts)
         reason = _obstacle(rig, knob, asked, peaks)
@@ -77,7 +76,7 @@ def candidates(
             levels = _nearest(levels, wanted_workers)
         for place, level in enumerate(levels):
             change = change_of(rig, knob, level)
-            impossible = _impossible(rig, knob, level, facts)
+            impossible = missing(rig, knob, level) or _impossible(rig, knob, level, facts)
             if impossible is not None:
                 left_out.append(LeftOut(change=change, reason=impossible))
                 continue
@@ -131,7 +130,7 @@ def _obstacle(
 def _impossible(rig: Rig, knob: Knob, level: Level, facts: Facts) -> str | None:
     """Why a level cannot stand here, by worst-case arithmetic."""
     try:
-        refuse_impossible(rig.components, Variant.of({knob.name: level}), facts)
+        refuse_impossible(rig.components, Variant.of({knob.name: level}), facts, rig.study.app)
     except LabcoatError as error:
         return "; ".join((error.what, *error.log))
     return None

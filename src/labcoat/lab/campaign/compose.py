@@ -201,6 +201,8 @@ def _of_candidate(course: Course, candidate: Candidate) -> Considered:
         outcome, reason = Verdict.REGRESSED.value, course.refused[key]
     elif answered and answered[-1].verdict is not None:
         outcome, reason = answered[-1].verdict.value, answered[-1].reason
+    elif key in course.superseded:
+        outcome, reason = "skipped", course.superseded[key]
     elif bound < course.asked.margin:
         outcome = "skipped"
         reason = f"it acts on too little of a request to give {course.asked.margin:.1%}"

@@ -28,6 +28,7 @@ from labcoat.model.metric import THROUGHPUT, Better
 from labcoat.model.stats import Decision, Verdict
 from labcoat.model.variant import ORIGIN, Level, Variant
 from labcoat.stack.rig import Rig
+from labcoat.stack.swap import KNOB, carried, wanted
 from labcoat.stats.sequential import first_look
 
 Key = tuple[tuple[str, Level], ...]
@@ -73,7 +74,8 @@ class Course:
 
     ``shares``: of the incumbent. ``experiments``: by what they change and the incumbent they
     were compared with. ``decisions``: by experiment id. ``refused``: changes that a guardrail
-    kept out. ``removals``: of a knob, the experiment that measured its removal from the set.
+    kept out. ``superseded``: changes that the incumbent left without a meaning.
+    ``removals``: of a knob, the experiment that measured its removal from the set.
     ``journaled``: ids of experiments whose verdict the journal has.
     ``under_way``: the experiment that had the last epoch. ``forgiven``: experiments of which an
     arm once did not come up that had stood before. ``holding``: ids of experiments whose verdict
@@ -100,6 +102,7 @@ class Course:
     decisions: dict[str, Decision] = field(default_factory=dict)
     journaled: set[str] = field(default_factory=set)
     refused: dict[Key, str] = field(default_factory=dict)
+    superseded: dict[Key, str] = field(default_factory=dict)
     removals: dict[str, Experiment] = field(default_factory=dict)
     dropped: dict[str, str] = field(default_factory=dict)
     controls: list[Experiment] = field(default_factory=list)
@@ -221,12 +224,21 @@ class Course:
     def is_settled(self, key: Key) -> bool:
         """Whether a change needs no more asking: taken, refused, or answered."""
         taken = {each.key for step in self.steps for each in step.candidates}
-        if key in self.refused or taken.issuperset(key):
+        if key in self.refused or key in self.superseded or taken.issuperset(key):
             return True
         return any(
             self.decision_of(each).verdict not in {None, Verdict.IMPROVED}
             for each in self.of_key(key)
         )
+
+    def supersede(self) -> None:
+        """What only the server that the incumbent replaces could do is not asked about again."""
+        server = wanted(self.incumbent)
+        if server is None:
+            return
+        for each in self.candidates:
+            if each.knob.component == self.server and each.knob.name not in carried(self.server):
+                self.superseded[(each.key,)] = f"it means nothing with {KNOB} = {server}"
 
     def bound(self, key: Key) -> float:
         """The most that a change could give the incumbent; no objective but throughput has one."""

@@ -26,6 +26,7 @@ from labcoat.model.experiment import Arm
 from labcoat.model.knob import Relief
 from labcoat.model.metric import LATENCY_P99, MEMORY, Better
 from labcoat.model.stats import Decision, Verdict
+from labcoat.stack.swap import wanted
 from labcoat.stats.decide import decide
 from labcoat.stats.sequential import first_look
 
@@ -144,7 +145,13 @@ def _take(course: Course, key: Key, experiment: Experiment, decision: Decision) 
         for arm, reading in block.slices
         if arm is Arm.TREATMENT
     ]
-    course.shares = shares_in(readings, server=course.server, app_s=course.shares.app_s)
+    course.shares = shares_in(
+        readings,
+        server=course.server,
+        played_by=wanted(course.incumbent) or course.server,
+        app_s=course.shares.app_s,
+    )
+    course.supersede()
     course.bench.tell(StepTaken(levels=key, gain_ratio=course.gain))
 
 

@@ -31,6 +31,9 @@ CACHED = 0.5
 APP = "python"
 """The component of knobs that act on the app server's interpreter."""
 
+STACK = "stack"
+"""The component of knobs that act on what the app server is."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shares:
@@ -77,7 +80,7 @@ class Shares:
                 return _gain(self.free_s, stack_s + self.free_s)
             case Relief.APP:
                 return _gain(server_s, self._worker_s())
-            case Relief.LAYER if knob.component in {self.server, APP}:
+            case Relief.LAYER if knob.component in {self.server, APP, STACK}:
                 own_s = server_s - (1 - APP_DOUBT) * self.app_s
                 return _gain(max(own_s, OWN_LEAST * server_s), self._worker_s())
             case Relief.LAYER:
@@ -104,21 +107,28 @@ def shares_of(found: Baseline, *, server: str) -> Shares:
     )
 
 
-def shares_in(readings: Sequence[Reading], *, server: str, app_s: float) -> Shares:
-    """The shares of an arm, from the slices that it was measured in."""
+def shares_in(
+    readings: Sequence[Reading], *, server: str, app_s: float, played_by: str | None = None
+) -> Shares:
+    """The shares of an arm, from the slices that it was measured in.
+
+    ``played_by``: the layer that has taken the server's place, whose knobs mean it now.
+    """
     answered = max(sum(each.answered for each in readings), 1)
     names = readings[0].layers
+    parts = {name: server if name == played_by else name for name in names}
     capacity_s = sum(each.usage.host_after.cores * each.wall_s for each in readings)
     used_s = sum(
         each.generator_cpu_s + sum(each.layer_cpu_s(name) for name in names) for each in readings
     )
     return Shares(
         layers={
-            name: sum(each.layer_cpu_s(name) for each in readings) / answered for name in names
+            parts[name]: sum(each.layer_cpu_s(name) for each in readings) / answered
+            for name in names
         },
         server=server,
         app_s=app_s,
-        front=_front(names, server),
+        front=_front(tuple(parts.values()), server),
         free_s=max(capacity_s - used_s, 0.0) / answered,
     )
 

@@ -136,20 +136,21 @@ def _layers(
     arms = {arm: [each for which, each in readings if which is arm] for arm in Arm}
     if not all(arms.values()):
         return
-    for name in arms[Arm.BASELINE][0].layers:
+    for names in _paired(*(arms[arm][0].layers for arm in (Arm.BASELINE, Arm.TREATMENT))):
+        layer = dict(zip((Arm.BASELINE, Arm.TREATMENT), names, strict=True))
         cpu_s = {
-            arm: sum(each.layer_cpu_s(name) for each in arms[arm])
+            arm: sum(each.layer_cpu_s(layer[arm]) for each in arms[arm])
             / max(sum(each.answered for each in arms[arm]), 1)
             for arm in Arm
         }
         pss = {
-            arm: _mean([float(each.usage.layers_after[name].pss_bytes) for each in arms[arm]])
+            arm: _mean([float(each.usage.layers_after[layer[arm]].pss_bytes) for each in arms[arm]])
             or 0.0
             for arm in Arm
         }
-        told = {arm: experiment.explained.get(arm, {}).get(name, {}) for arm in Arm}
+        told = {arm: experiment.explained.get(arm, {}).get(layer[arm], {}) for arm in Arm}
         yield LayerCompared(
-            name=name,
+            name=" → ".join(dict.fromkeys(names)),
             baseline_cpu_per_request_s=cpu_s[Arm.BASELINE],
             treatment_cpu_per_request_s=cpu_s[Arm.TREATMENT],
             baseline_pss_bytes=pss[Arm.BASELINE],
@@ -157,6 +158,13 @@ def _layers(
             baseline_counters=dict(told[Arm.BASELINE]),
             treatment_counters=dict(told[Arm.TREATMENT]),
         )
+
+
+def _paired(baseline: Sequence[str], treatment: Sequence[str]) -> Iterable[tuple[str, str]]:
+    """Each layer of the baseline with the one in its place: servers take one another's."""
+    other = [name for name in treatment if name not in baseline]
+    for name in baseline:
+        yield name, name if name in treatment else other.pop()
 
 
 def guardrail(guard: GuardAnswer) -> Guarded:

@@ -12,6 +12,7 @@ from labcoat.lab.handover import writing
 from labcoat.lab.handover.digests import digest
 from labcoat.lab.handover.patch import tuned_files
 from labcoat.lab.handover.states import (
+    ABSENT,
     APPLY,
     FIRST,
     ROLLBACK,
@@ -135,7 +136,7 @@ def apply(study: Study, journal: Journal, tuned: Tuned, *, dry: bool = False) ->
         key = project_key(root)
         files = [
             StateFile(
-                path=file.path, before=digest(key, each.before), after=digest(key, each.after)
+                path=file.path, before=_digest(key, each.before), after=_digest(key, each.after)
             )
             for file, each in zip(found.files, replacements, strict=True)
         ]
@@ -182,7 +183,7 @@ def _refuse_edited(root: Path, history: History, moves: Sequence[Move]) -> None:
     """Raises: HostError that names every file which labcoat did not leave as it is."""
     key = project_key(root)
     log = [
-        f"{move.path}: labcoat left it as {_kept(root, history, move.path, move.now)}"
+        f"{move.path}: labcoat left it as {_left(root, history, move)}"
         for move in moves
         if _digest_now(root, key, move.path) != move.now
     ]
@@ -198,22 +199,29 @@ def _refuse_edited(root: Path, history: History, moves: Sequence[Move]) -> None:
 def _replacement(root: Path, history: History, move: Move) -> Replacement:
     """The contents of a file that moves, as they are and as they were kept. Raises: HostError."""
     real = (root / move.path).resolve()
-    source = _kept(root, history, move.path, move.then)
+    source = real if move.then == ABSENT else _kept(root, history, move.path, move.then)
     try:
-        before, after = real.read_bytes(), source.read_bytes()
+        before = None if move.now == ABSENT else real.read_bytes()
+        after = None if move.then == ABSENT else source.read_bytes()
     except OSError as error:
         raise HostError(
             f"cannot read a file on the way back: {error.strerror}",
             where=error.filename,
             way_out="grant this user access to it, or put it back from a copy",
         ) from error
-    if digest(project_key(root), after) != move.then:
+    if _digest(project_key(root), after) != move.then:
         raise HostError(
             "the content that was kept with a state is damaged",
             where=source,
             way_out="put it back from a copy; your files were not touched",
         )
     return Replacement(path=real, before=before, after=after)
+
+
+def _left(root: Path, history: History, move: Move) -> str:
+    if move.now == ABSENT:
+        return "no file at all"
+    return str(_kept(root, history, move.path, move.now))
 
 
 def _kept(root: Path, history: History, path: str, wanted: str) -> Path:
@@ -228,9 +236,15 @@ def _kept(root: Path, history: History, path: str, wanted: str) -> Path:
     )
 
 
+def _digest(key: bytes, content: bytes | None) -> str:
+    return ABSENT if content is None else digest(key, content)
+
+
 def _digest_now(root: Path, key: bytes, path: str) -> str | None:
-    """The digest of a file as it is; None if it is not there."""
+    """The digest of a file as it is; None if it cannot be read."""
     try:
         return digest(key, (root / path).read_bytes())
+    except FileNotFoundError:
+        return ABSENT
     except OSError:
         return None

@@ -26,7 +26,9 @@ def digests_in(study: Study, edits: Edits) -> Digests:
     """The same of files that were read already. Raises: HostError."""
     key = project_key(study.root)
     return tuple(
-        (spelled(study.root, file.path), digest(key, file.before.encode())) for file in edits.files
+        (spelled(study.root, file.path), digest(key, file.before.encode()))
+        for file in edits.files
+        if not file.is_new
     )
 
 

@@ -14,6 +14,7 @@ from labcoat.lab.handover.digests import Digests, digests_in, spelled
 from labcoat.model.study import Study
 from labcoat.model.tune import FileChange, Handover
 from labcoat.model.variant import Variant
+from labcoat.stack import app_pool, swap
 from labcoat.stack.base import FileEdit
 from labcoat.stack.edit.nginx import KEYED, PARAMETERED
 from labcoat.stack.edits import edited
@@ -24,11 +25,14 @@ PATCH = "tuned.patch"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TunedFile:
-    """A file of the user's that changes: ``name`` as patches spell it, and its bytes."""
+    """A file of the user's that changes: ``name`` as patches spell it, and its bytes.
+
+    ``before``: None for a file that is not there yet.
+    """
 
     name: str
     path: Path
-    before: bytes
+    before: bytes | None
     after: bytes
 
 
@@ -60,7 +64,7 @@ def tuned_files(study: Study, variant: Variant, digests: Digests) -> TunedFiles:
     edits = edited(study, variant)
     if edits.changed:
         refuse_changed(study, digests, digests_in(study, edits))
-    directives = tuple(_directives(variant))
+    directives = tuple(_directives(study, variant))
     ours = collector_lines("", variant.levels("python"))[0].splitlines()
     changed = [(spelled(study.root, file.path), file) for file in edits.changed]
     by_hand = (*edits.by_hand, *_outside(study, changed))
@@ -68,7 +72,13 @@ def tuned_files(study: Study, variant: Variant, digests: Digests) -> TunedFiles:
     handover = Handover(
         assignment=variant.assignment,
         diff="".join(
-            unified.short(name, file.before, file.after, directives=directives, ours=ours)
+            unified.short(
+                name,
+                None if file.is_new else file.before,
+                file.after,
+                directives=directives,
+                ours=file.after.splitlines() if file.is_new else ours,
+            )
             for name, file in changed
         ),
         files=tuple(
@@ -82,14 +92,20 @@ def tuned_files(study: Study, variant: Variant, digests: Digests) -> TunedFiles:
         handover=handover,
         files=tuple(
             TunedFile(
-                name=name, path=file.path, before=file.before.encode(), after=file.after.encode()
+                name=name,
+                path=file.path,
+                before=None if file.is_new else file.before.encode(),
+                after=file.after.encode(),
             )
             for name, file in changed
         ),
         patch="".join(
             (
                 *(f"# by hand: {line}\n" for words in by_hand for line in words.splitlines()),
-                *(unified.patch(name, file.before, file.after) for name, file in inside),
+                *(
+                    unified.patch(name, None if file.is_new else file.before, file.after)
+                    for name, file in inside
+                ),
             )
         ),
     )
@@ -141,7 +157,7 @@ def _difference(name: str, then: dict[str, str], today: dict[str, str]) -> str:
     return "changed since" if name in today else "no longer part of the stack"
 
 
-def _directives(variant: Variant) -> Iterator[str]:
+def _directives(study: Study, variant: Variant) -> Iterator[str]:
     """How the lines that a variant changes begin, in the languages of the users' files."""
     for knob, _ in variant.assignment:
         component, _, directive = knob.partition(".")
@@ -150,6 +166,10 @@ def _directives(variant: Variant) -> Iterator[str]:
             yield parameter if name == "upstream" else _first_words(name, parameter)
         elif component == "python":
             yield "gc.set_threshold"
+        elif component == swap.NAME:
+            yield from ("proxy_pass", "proxy_set_header", "uwsgi_pass")
+        elif component == app_pool.NAME:
+            yield study.app.pool or directive
         else:
             yield from {directive, directive.replace("-", "_"), directive.replace("_", "-")}
 

@@ -19,11 +19,13 @@ from labcoat.model.variant import Variant
 APPLY = "apply"
 ROLLBACK = "rollback"
 FIRST = 0
+ABSENT = ""
+"""The digest of a file that is not there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StateFile:
-    """A file of a state: its name, and its digests before the apply and after."""
+    """A file of a state: its name, its digests before the apply and after; ABSENT is no file."""
 
     path: str
     before: str

@@ -21,25 +21,33 @@ _ESCAPES = {"\t": "\\t", "\n": "\\n", "\r": "\\r", '"': '\\"', "\\": "\\\\"}
 _VALUE = r"""[\s=]*(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|[^;,#{}()\[\]'"\n]*)"""
 
 
-def patch(name: str, before: str, after: str, *, context: int = 3) -> str:
-    """What changes a file, as ``git apply`` and ``patch -p1`` take it; empty for the same text."""
+def patch(name: str, before: str | None, after: str, *, context: int = 3) -> str:
+    """What changes a file, as ``git apply`` and ``patch -p1`` take it; empty for the same text.
+
+    ``before``: None for a file that is not there yet.
+    """
     pieces = [
-        _header("---", "a", name),
+        _origin(name, before),
         _header("+++", "b", name),
-        *(_whole(line) for line in _hunks(before, after, context)),
+        *(_whole(line) for line in _hunks(before or "", after, context)),
     ]
     return "".join(pieces) if len(pieces) > 2 else ""
 
 
 def short(
-    name: str, before: str, after: str, *, directives: Collection[str], ours: Collection[str] = ()
+    name: str,
+    before: str | None,
+    after: str,
+    *,
+    directives: Collection[str],
+    ours: Collection[str] = (),
 ) -> str:
     """The changed lines alone, each cut to the directives that are named.
 
     Whatever else a line holds (another directive, a comment) is ``…``: nothing of it is known
     to be no secret. ``ours``: whole lines that are no user's and so are shown as they are.
     """
-    lines = list(_hunks(before, after, 0))
+    lines = list(_hunks(before or "", after, 0))
     if not lines:
         return ""
     told = [
@@ -48,7 +56,7 @@ def short(
         else line[0] + _cut(line[1:].rstrip("\r\n"), directives, ours) + "\n"
         for line in lines
     ]
-    return "".join((_header("---", "a", name), _header("+++", "b", name), *told))
+    return "".join((_origin(name, before), _header("+++", "b", name), *told))
 
 
 def changed_lines(before: str, after: str) -> int:
@@ -71,6 +79,10 @@ def _lines(text: str) -> list[str]:
 
 def _whole(line: str) -> str:
     return line if line.endswith("\n") else f"{line}\n{NO_NEWLINE}"
+
+
+def _origin(name: str, before: str | None) -> str:
+    return "--- /dev/null\n" if before is None else _header("---", "a", name)
 
 
 def _header(mark: str, side: str, name: str) -> str:

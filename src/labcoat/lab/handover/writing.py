@@ -36,11 +36,11 @@ _NEXT = "free space, or grant this user access; the next command then finishes t
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Replacement:
-    """A file, and its whole content before and after. ``path``: real, no link."""
+    """A file, and its whole content before and after; None is no file. ``path``: real, no link."""
 
     path: Path
-    before: bytes
-    after: bytes
+    before: bytes | None
+    after: bytes | None
 
 
 def states_folder(root: Path) -> Path:
@@ -73,6 +73,12 @@ def refuse_impossible(replacements: Sequence[Replacement]) -> None:
     """Raises: HostError that names every file which could not be replaced in place."""
     log = []
     for each in replacements:
+        if each.before is None:
+            if each.path.exists():
+                log.append(f"{each.path}: is there already, and would be written over")
+            elif not os.access(each.path.parent, os.W_OK):
+                log.append(f"{each.path}: this user may not write into its folder")
+            continue
         try:
             links = each.path.stat().st_nlink
         except OSError as error:
@@ -114,7 +120,7 @@ def replace_all(root: Path, id_: str, replacements: Sequence[Replacement]) -> No
             for each in replacements:
                 _stage(each.path, each.after, id_)
             for each in replacements:
-                _beside(each.path, id_).replace(each.path)
+                _put_in_place(each.path, each.after, id_)
                 replaced.append(each)
                 _sync_folder(each.path.parent)
     except BaseException:
@@ -145,7 +151,7 @@ def settle(root: Path) -> str | None:
             for each in replacements:
                 if _content(each.path) != each.after:
                     _stage(each.path, each.after, id_)
-                    _beside(each.path, id_).replace(each.path)
+                    _put_in_place(each.path, each.after, id_)
                     _sync_folder(each.path.parent)
                 _beside(each.path, id_).unlink(missing_ok=True)
             _finish(folder, id_)
@@ -168,14 +174,18 @@ def kept(root: Path, id_: str) -> tuple[Replacement, ...]:
     """The contents that were kept with a state. Raises: HostError."""
     folder = states_folder(root) / id_
     try:
-        paths: list[str] = json.loads((folder / PLAN).read_text(encoding="utf-8"))
+        plan = json.loads((folder / PLAN).read_text(encoding="utf-8"))
+        # A plan of only paths is one of files that were there before and are after.
+        rows: list[tuple[str, bool, bool]] = [
+            (each, True, True) if isinstance(each, str) else tuple(each) for each in plan
+        ]
         return tuple(
             Replacement(
                 path=Path(path),
-                before=(folder / f"{number}.before").read_bytes(),
-                after=(folder / f"{number}.after").read_bytes(),
+                before=(folder / f"{number}.before").read_bytes() if was else None,
+                after=(folder / f"{number}.after").read_bytes() if will_be else None,
             )
-            for number, path in enumerate(paths)
+            for number, (path, was, will_be) in enumerate(rows)
         )
     except (OSError, ValueError) as error:
         raise HostError(
@@ -188,9 +198,12 @@ def kept(root: Path, id_: str) -> tuple[Replacement, ...]:
 def _keep(folder: Path, replacements: Sequence[Replacement]) -> None:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     for number, each in enumerate(replacements):
-        _write(folder / f"{number}.before", each.before, mode=0o600)
-        _write(folder / f"{number}.after", each.after, mode=0o600)
-    plan = json.dumps([str(each.path) for each in replacements])
+        for side, content in (("before", each.before), ("after", each.after)):
+            if content is not None:
+                _write(folder / f"{number}.{side}", content, mode=0o600)
+    plan = json.dumps(
+        [[str(each.path), each.before is not None, each.after is not None] for each in replacements]
+    )
     _write(folder / PLAN, plan.encode(), mode=0o600)
     _sync_folder(folder)
     _sync_folder(folder.parent)
@@ -208,7 +221,7 @@ def _undo(
     """Everything as it was; what cannot be undone stays pending, for ``settle``."""
     for each in replaced:
         _stage(each.path, each.before, id_)
-        _beside(each.path, id_).replace(each.path)
+        _put_in_place(each.path, each.before, id_)
     for each in replacements:
         _beside(each.path, id_).unlink(missing_ok=True)
     (folder / PENDING).unlink(missing_ok=True)
@@ -245,11 +258,27 @@ def _refuse_edited(folder: Path, id_: str, replacements: Sequence[Replacement]) 
         )
 
 
-def _stage(path: Path, content: bytes, id_: str) -> None:
-    """The content beside its file, with the file's owner, mode and extended attributes."""
+def _put_in_place(path: Path, content: bytes | None, id_: str) -> None:
+    """What was staged takes the file's place, or the file goes."""
+    if content is None:
+        path.unlink(missing_ok=True)
+    else:
+        _beside(path, id_).replace(path)
+
+
+def _stage(path: Path, content: bytes | None, id_: str) -> None:
+    """The content beside its file, with the file's owner, mode and extended attributes.
+
+    A new file is everybody's to read, as its neighbours are.
+    """
     beside = _beside(path, id_)
-    was = path.stat()
     beside.unlink(missing_ok=True)
+    if content is None:
+        return
+    if not path.exists():
+        _put(beside, content, mode=0o644)
+        return
+    was = path.stat()
     _put(beside, content, mode=0o600)
     if (was.st_uid, was.st_gid) != (beside.stat().st_uid, beside.stat().st_gid):
         os.chown(beside, was.st_uid, was.st_gid)

@@ -219,6 +219,7 @@ def build_app(form: StudyForm, root: Path) -> App:
         python=python or default_python(root),
         env=build_env(app, root),
         seed=tuple(build_step(step, root) for step in app.seed or ()),
+        pool=app.pool,
     )
 
 

@@ -366,6 +366,13 @@ class AppForm(Form):
             "Commands see the app's environment and run in its directory."
         ),
     )
+    pool: Annotated[str, AfterValidator(is_env_name)] | None = Field(
+        None,
+        description=(
+            "The environment variable from which the app takes the size of its connection pool, "
+            "per process: what the knob `app.pool` sets."
+        ),
+    )
 
 
 class ComponentForm(Form):

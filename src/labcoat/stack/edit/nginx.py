@@ -9,6 +9,8 @@ A knob is spelled ``directive`` or ``directive.parameter``:
 * ``listen.backlog``, ``access_log.buffer``: a parameter of every such directive (``on``/``off`` for
   flags such as ``listen.reuseport``; once per address for ``listen``). The level ``64k flush=1s``
   of ``access_log.buffer`` sets both, since a flush without a buffer is refused.
+* ``access_log.syslog``: the address of a syslog daemon, in place of the file of every log. Its
+  format and condition stay; buffering goes, since nginx refuses both together.
 * ``upstream.keepalive``: a directive of the upstream blocks that set it, else of the first one.
 * ``proxy_set_header.Connection``: a directive told apart by its first argument. A block that says
   one ``proxy_set_header`` inherits none, so it is written where the others of each pass stand.
@@ -32,6 +34,10 @@ from labcoat.stack.edit.patch import Patch, apply, newline_of, spelled
 KEYED = frozenset({"add_header", "proxy_set_header", "uwsgi_param"})
 PARAMETERED = frozenset({"access_log", "listen"})
 # Parameters that mean nothing without another one: they are set with it, and go with it.
+SYSLOG = "syslog:server="
+TAG = ",tag=nginx"
+# What a log has that is a file, and one that is sent has not.
+OF_FILES = frozenset({"buffer", "flush", "gzip"})
 RIDERS: Mapping[str, tuple[str, ...]] = {"buffer": ("flush",)}
 BLOCKS: Mapping[str, tuple[str, ...]] = {
     "main": (),
@@ -161,6 +167,9 @@ def _sites(found: Sequence[Found], knob: str) -> list[Directive]:
 
 
 def _parameter(site: Directive, parameter: str) -> str | None:
+    if (site.name, parameter) == ("access_log", "syslog"):
+        address = site.words[0].removeprefix(SYSLOG).partition(",")[0]
+        return address if site.words[0].startswith(SYSLOG) else None
     said = {word.partition("=")[0]: word for word in site.words[1:]}
     if parameter not in said:
         return None
@@ -170,6 +179,9 @@ def _parameter(site: Directive, parameter: str) -> str | None:
 
 def _parameter_change(site: Directive, parameter: str, level: Level) -> Iterator[Patch]:
     """Patches that give the parameter its level; ``64k flush=1s`` sets its rider too."""
+    if (site.name, parameter) == ("access_log", "syslog"):
+        yield from _sent(site, level)
+        return
     said = {word.text.partition("=")[0]: word for word in site.args[1:]}
     if level is False:
         for name in (parameter, *RIDERS.get(parameter, ())):
@@ -189,6 +201,16 @@ def _parameter_change(site: Directive, parameter: str, level: Level) -> Iterator
         # buffer= needs a format before it: the default one, spelled out.
         format_first = " combined" if site.name == "access_log" and len(site.args) == 1 else ""
         yield Patch(last.end, last.end, f"{format_first}{added}")
+
+
+def _sent(site: Directive, level: Level) -> Iterator[Patch]:
+    """Patches that send a log to this address."""
+    if _parameter(site, "syslog") == level:
+        return
+    yield Patch(site.args[0].start, site.args[0].end, f"{SYSLOG}{level}{TAG}")
+    for word in site.args[1:]:
+        if word.text.partition("=")[0] in OF_FILES:
+            yield Patch(_before(site, word), word.end, "")
 
 
 def _before(site: Directive, word: Word) -> int:

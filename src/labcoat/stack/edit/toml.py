@@ -1,4 +1,4 @@
-"""labcoat.toml: a component's options and command, wherever and however its table is written."""
+"""labcoat.toml: options, a command, the app's environment, however the user wrote them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def assign(text: str, component: str, levels: Mapping[str, Level], *, path: Path
         return text
     return _edited(
         text,
-        lambda stack, inline: _set(stack, component, levels, inline=inline),
+        lambda document, inline: _set(document["stack"], component, levels, inline=inline),
         what=f"the options of {component}",
         way_out=f"write them in a table of their own, [stack.{component}.options]",
         path=path,
@@ -40,8 +40,8 @@ def command(text: str, component: str, line: str, *, path: Path) -> str:
     Raises: RenderError if the text has a form that cannot be edited without harm.
     """
 
-    def put(stack: Any, _: object) -> None:
-        given = stack[component]
+    def put(document: Any, _: object) -> None:
+        given = document["stack"][component]
         was = given["command"]
         if isinstance(was, String):
             written = was.as_string()
@@ -56,6 +56,26 @@ def command(text: str, component: str, line: str, *, path: Path) -> str:
         put,
         what=f"the command of {component}",
         way_out=f'write it as command = "..." below [stack.{component}]',
+        path=path,
+    )
+
+
+def assign_env(text: str, name: str, value: str, *, path: Path) -> str:
+    """The text with this variable in the app's environment; the same care, the same errors."""
+
+    def put(document: Any, inline: Any) -> None:
+        app = document["app"]
+        if not isinstance(app, MutableMapping):
+            raise TypeError("app is no table")
+        if "env" not in app:
+            app["env"] = inline()
+        app["env"][name] = value
+
+    return _edited(
+        text,
+        put,
+        what="the app's environment",
+        way_out="write it in a table of its own, [app.env]",
         path=path,
     )
 
@@ -84,8 +104,8 @@ def _changed(text: str, change: Callable[[Any, Any], None]) -> str:
     wanted = tomllib.loads(text)
     document = tomlkit.parse(text)
     is_kept = tomlkit.dumps(document) == text
-    change(wanted["stack"], dict)
-    change(document["stack"], tomlkit.inline_table)
+    change(wanted, dict)
+    change(document, tomlkit.inline_table)
     edited = tomlkit.dumps(document)
     if "\r\n" in text and "\n" not in text.replace("\r\n", ""):
         edited = edited.replace("\r\n", "\n").replace("\n", "\r\n")

@@ -123,6 +123,7 @@ HOMES = frozenset({"home", "virtualenv", "venv", "pyhome"})
 # Placeholders in placeholders, at most.
 _DEPTH = 3
 # [name ]file:/path, or [name ]file:logfile=/path,maxsize=...
+_RSYSLOG = re.compile(r"(?P<lead>(?:\S+ )?rsyslog:)(?P<address>[^,]*)(?P<rest>.*)")
 _LOG_FILE = re.compile(r"(?P<lead>(?:\S+ )?file:(?:.*?logfile=)?)(?P<path>[^,]+)(?P<rest>.*)")
 
 
@@ -440,10 +441,13 @@ def _endpoint(setting: Setting) -> Endpoint | None:
 
 
 def _logger(setting: Setting, wiring: Wiring) -> tuple[str | None, str | None]:
-    """(new value, why left out) of a logger line: files move, other targets go."""
+    """(new value, why left out) of a logger line: files and UDP move, other targets go."""
     found = _LOG_FILE.fullmatch(setting.value)
     if found is not None:
         return f"{found['lead']}{wiring.directory / Path(found['path']).name}{found['rest']}", None
+    sent = _RSYSLOG.fullmatch(setting.value)
+    if sent is not None and wiring.syslog is not None:
+        return f"{sent['lead']}{wiring.syslog}{sent['rest']}", None
     if setting.value in {"stdio", "null"} or setting.value.endswith((" stdio", " null")):
         return None, None
     return None, "logs stay in the sandbox"
