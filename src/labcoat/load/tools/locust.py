@@ -71,14 +71,7 @@ class Locust:
         return (
             *("locust", "-f", str(order.script or folder / FILE), "--headless", "--only-summary"),
             *("-u", str(order.users), "-r", str(order.users), "-t", f"{order.seconds}s"),
-            *(
-                "-H",
-                f"{parts.scheme}://{parts.netloc}",
-                "--csv",
-                str(folder / "out"),
-                "--exit-code-on-error",
-            ),
-            "0",
+            *("-H", f"{parts.scheme}://{parts.netloc}", "--json", "--exit-code-on-error", "0"),
         )
 
     def leaves(self, order: ToolOrder) -> tuple[str, ...]:
