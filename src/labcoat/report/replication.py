@@ -57,19 +57,23 @@ def measured_text(claim: ClaimFinding) -> str:
         compared = next((each for each in found.compared if each.metric == claim.objective), None)
     if found is None or compared is None:
         return ""
-    shown = {"throughput": rate, "memory": size}.get(
-        claim.objective, lambda value: f"{1e6 * value:.1f} µs"
-    )
     unit = {"throughput": "req/s"}.get(claim.objective, claim.objective.replace("_", " "))
     words = (
         f"{effect(compared.effect_ratio, compared.low_ratio, compared.high_ratio)} · "
-        f"{shown(compared.baseline)} → {shown(compared.treatment)} {unit} · "
+        f"{_amount(claim.objective, compared.baseline)} →"
+        f" {_amount(claim.objective, compared.treatment)} {unit} · "
         f"{counted(found.blocks, 'block')}"
     )
     if claim.size:
         words += f" · {claim.size}"
         words += "" if claim.size == "as published" else " than published"
     return words
+
+
+def _amount(objective: str, value: float) -> str:
+    if objective == "throughput":
+        return rate(value)
+    return size(value) if objective == "memory" else f"{1e6 * value:.1f} µs"
 
 
 def _noise(aa: ExperimentFinding | None) -> str:

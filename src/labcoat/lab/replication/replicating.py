@@ -54,8 +54,10 @@ from labcoat.model.replication import (
 from labcoat.model.stats import Decision, Verdict
 from labcoat.model.variant import Level, Variant
 from labcoat.stack.rig import Rig
+from labcoat.stats.sequential import first_look
 
 FINDING = "replication"
+ENOUGH_EPOCHS = first_look(0.05) + 1
 AA_SHARE = 1.5
 """The stack against itself gets so many shares of the budget: all the rest is read beside it."""
 
@@ -82,16 +84,28 @@ class _Course:
     headroom_per_s: float | None
     deadline: float
     shares_left: float
+    epochs: int = 0
+    spent_s: float = 0.0
 
     @property
     def left_s(self) -> float:
         return self.deadline - time.monotonic()
 
+    @property
+    def verdict_s(self) -> float:
+        """Seconds until a first verdict can come, as epochs went so far; 0 before the first."""
+        return ENOUGH_EPOCHS * self.spent_s / self.epochs if self.epochs else 0.0
+
     def share_s(self, weight: float = 1.0) -> float:
-        """What a question may take: its part of what is left, so that what one saves others get."""
-        share = max(0.0, self.left_s) * weight / max(self.shares_left, weight)
+        """What a question may take: its part of what is left, so that what one saves others get.
+
+        But no less than a verdict takes, if that is left: a budget that is too small for all
+        decides the first claims, and says of the others what they would need.
+        """
+        left_s = max(0.0, self.left_s)
+        share = left_s * weight / max(self.shares_left, weight)
         self.shares_left -= weight
-        return share
+        return min(left_s, max(share, self.verdict_s))
 
 
 def replicate(
@@ -236,7 +250,7 @@ def _sighted(course: _Course, sighting: Sighting) -> ClaimFinding:
         reason=reason,
         size="",
         explains=lines,
-        would_decide="" if outcome is not Outcome.UNDECIDED else "a machine with more CPUs",
+        would_decide="" if outcome is not Outcome.UNDECIDED else "two CPUs that are free",
         experiment=None,
     )
 
@@ -275,7 +289,7 @@ def _claim(
             would = "nothing here: see the step before it"
         else:
             decided, reason = decision.verdict, decision.reason
-            would = _would_decide(experiment)
+            would = _would_decide(course, experiment)
     outcome = Outcome.UNDECIDED if decided is None else outcome_of(step.claim, decided)
     if outcome is Outcome.UNDECIDED and decided is Verdict.NOT_BETTER:
         would = would or "a larger budget: not better may be the same, or worse"
@@ -310,6 +324,7 @@ def _measured(
         experiment.history = read_history(
             bench.journal, bench.study_id, course.facts, before=experiment.record.at
         )
+    epochs, began = len(experiment.gathered.epochs()), time.monotonic()
     (decision,) = race(
         bench,
         course.rig,
@@ -318,6 +333,8 @@ def _measured(
         headroom_per_s=course.headroom_per_s,
         stops=course.asked.stops,
     )
+    course.epochs += len(experiment.gathered.epochs()) - epochs
+    course.spent_s += time.monotonic() - began
     if decision.verdict is None:
         decision = replace(
             decision,
@@ -411,16 +428,21 @@ def explain(counters: Sequence[str], experiment: ExperimentFinding | None) -> It
             yield f"{name} {before:,.0f} before, {after:,.0f} after"
 
 
-def _would_decide(finding: ExperimentFinding) -> str:
+def _would_decide(course: _Course, finding: ExperimentFinding) -> str:
+    """For this claim alone; the protocol's budget is that of all its claims together."""
     found = next((each.remedy for each in finding.warnings if each.code == "undecided"), "")
-    return found or "a larger budget: too few blocks for a forecast"
+    if not found or finding.points < ENOUGH_EPOCHS:
+        return f"{_minutes(course.verdict_s)} for this claim, at the least"
+    return found.replace("--budget ", "").replace("would find it", "for this claim would find it")
 
 
 def _more(course: _Course) -> str:
-    left = max(course.shares_left + 1, 1.0)
-    asked = len(course.protocol.asked()) + AA_SHARE - left
-    each_s = course.asked.budget_s / max(asked, 1.0)
-    return f"about {math.ceil(left * each_s / 60)} min more for all that is left"
+    """For the claims that were not asked: this one, and those after it."""
+    return f"{_minutes((course.shares_left + 1) * course.verdict_s)} more for all that is left"
+
+
+def _minutes(seconds: float) -> str:
+    return f"about {max(1, math.ceil(seconds / 60))} min"
 
 
 def _words(levels: Sequence[tuple[str, Level]]) -> tuple[str, ...]:

@@ -100,7 +100,8 @@ def judge_workers(
 ) -> tuple[Outcome, str, tuple[str, ...]]:
     """What was seen says of the claim: outcome, reason, and one line for each worker. Pure.
 
-    ``is_one_cpu``: the claim is that all share one. ``cpus``: usable here.
+    ``is_one_cpu``: the claim is that all share one. ``cpus``: usable here. Workers that may use
+    several, and were seen on one, had busy neighbours: that says nothing of the server.
     """
     lines = tuple(
         f"worker {n + 1}: may use CPUs {each.allowed}; ran on"
@@ -111,10 +112,11 @@ def judge_workers(
         what = f"{len(workers)} workers on {cpus} CPUs can show nothing"
         return Outcome.UNDECIDED, what, lines
     used = {cpu for each in workers for cpu in each.seen}
-    is_bound = all(each.allowed.isdecimal() for each in workers)
-    bound_to = {each.allowed for each in workers}
-    share_one = len(used) == 1 or (is_bound and len(bound_to) == 1)
-    what = f"{len(workers)} workers ran on {len(used)} of {cpus} CPUs, and" + (
-        " each is bound to one" if is_bound else f" may use {', '.join(sorted(bound_to))}"
-    )
+    masks = {each.allowed for each in workers}
+    are_bound = all(mask.isdecimal() for mask in masks)
+    may = "each is bound to one" if are_bound else f"may use {', '.join(sorted(masks))}"
+    what = f"{len(workers)} workers ran on {len(used)} of {cpus} CPUs, and {may}"
+    if len(used) == 1 and not are_bound:
+        return Outcome.UNDECIDED, f"{what}: the others were busy with something else", lines
+    share_one = are_bound and len(masks) == 1
     return (Outcome.CONFIRMED if share_one == is_one_cpu else Outcome.REFUTED), what, lines
