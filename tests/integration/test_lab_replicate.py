@@ -65,7 +65,7 @@ def test_the_whole_ladder_of_a_shipped_protocol_stands(
     protocol = read_protocol(file_of(name), host.facts())
     refuse_missing(protocol, host)
     with Sandbox.open(host) as sandbox, Rig(host, sandbox, protocol.study) as rig:
-        refuse_lacking(protocol, rig)
+        refuse_lacking(protocol, rig, host.facts())
         top = protocol.asked()[-1][3]
         standing = rig.boot("a", top)
         path = protocol.study.workload.requests[0].path.replace("{40..60}", "50")
@@ -113,6 +113,18 @@ def test_what_is_wrong_fails_before_anything_starts(
     assert expected in done.stderr
     assert "seen.toml" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_levels_that_are_impossible_together_start_nothing(tmp_path: Path, boxes: Path) -> None:
+    shutil.copytree(Path(str(SHIPPED)) / "apps", tmp_path / "apps")
+    text = (Path(str(SHIPPED)) / "bencane-nginx.toml").read_text()
+    (tmp_path / "mine.toml").write_text(text.replace("= 4000", "= 4096"))
+    done = replicate(tmp_path, "mine.toml")
+    assert done.returncode == 2
+    line = text[: text.index('name = "more-connections"')].count("\n")
+    assert f"line {line}  more-connections (on top)" in done.stderr
+    assert "is not under the file limit of 4096" in done.stderr
+    assert not boxes.exists() or not list(boxes.iterdir())
 
 
 def test_names_are_told(tmp_path: Path) -> None:

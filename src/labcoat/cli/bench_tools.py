@@ -23,7 +23,7 @@ from labcoat.load.tools.agreement import (
     summarise_tool,
 )
 from labcoat.load.tools.base import LoadTool, ToolOrder
-from labcoat.load.tools.comparing import OWN, OwnLoad, compare_tools
+from labcoat.load.tools.comparing import OWN, OwnGenerator, compare_tools
 from labcoat.load.tools.running import Found, ToolSlice, locate
 from labcoat.report.format import effect, percent, rate, seconds, table
 
@@ -81,7 +81,7 @@ def compare(asked: Asked, target: Target, workload: Workload, *, as_json: bool) 
         err=True,
     )
     with Generator() as generator:
-        own = OwnLoad(generator=generator, target=target, workload=workload, seed=asked.seed)
+        own = OwnGenerator(generator=generator, target=target, workload=workload, seed=asked.seed)
         slices = compare_tools(
             found,
             order,

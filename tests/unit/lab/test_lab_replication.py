@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -77,7 +78,7 @@ def test_steps_are_asked_alone_and_on_top_of_those_before(folder: Path) -> None:
     ]
 
     def row(
-        name: str, mode: Mode, before: dict[str, Level], **levels: Level
+        name: str, mode: Mode, before: Mapping[str, Level], **levels: Level
     ) -> tuple[str, Mode, object, object]:
         after = {**before, **{f"uwsgi.{k.replace('_', '-')}": v for k, v in levels.items()}}
         return name, mode, Variant.of(before).assignment, Variant.of(after).assignment

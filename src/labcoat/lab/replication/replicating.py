@@ -16,7 +16,7 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 
-from labcoat.errors import StackError, ToolMissing, UsageError
+from labcoat.errors import RenderError, StackError, ToolMissing, UsageError
 from labcoat.host.base import Host
 from labcoat.host.sandbox import Sandbox
 from labcoat.journal import Journal
@@ -53,6 +53,7 @@ from labcoat.model.replication import (
 )
 from labcoat.model.stats import Decision, Verdict
 from labcoat.model.variant import Level, Variant
+from labcoat.stack.limits import refuse_impossible
 from labcoat.stack.rig import Rig
 from labcoat.stats.sequential import first_look
 
@@ -130,7 +131,7 @@ def replicate(
         logs = study.root / ".labcoat" / "logs"
         sandbox = open_things.enter_context(Sandbox.open(host, keep_logs_in=logs))
         rig = open_things.enter_context(Rig(host, sandbox, study))
-        refuse_lacking(protocol, rig)
+        refuse_lacking(protocol, rig, facts)
         record = journal.begin_study(study, resume=True)
         if facts not in journal.facts(record.id):
             journal.record_facts(record.id, facts)
@@ -200,8 +201,11 @@ def refuse_missing(protocol: Protocol, host: Host) -> None:
             )
 
 
-def refuse_lacking(protocol: Protocol, rig: Rig) -> None:
-    """Raises: UsageError, with every step that the programs here cannot do, and its line."""
+def refuse_lacking(protocol: Protocol, rig: Rig, facts: Facts) -> None:
+    """Raises: UsageError, with every step that the programs or the machine cannot do, and its line.
+
+    Asked of each step alone and on top of those before: levels may be impossible together.
+    """
     rows = []
     places: Sequence[tuple[str, int, tuple[tuple[str, Level], ...]]] = [
         ("origin", 1, protocol.origin.assignment),
@@ -213,9 +217,15 @@ def refuse_lacking(protocol: Protocol, rig: Rig) -> None:
             why = lacking(rig, find(knob))
             if why is not None:
                 rows.append(f"line {line}  {name}: {knob} cannot be set: {why}")
+    for step, mode, _, variant in protocol.asked():
+        try:
+            refuse_impossible(rig.components, variant, facts)
+        except RenderError as error:
+            why = "; ".join((error.what, *error.log))
+            rows.append(f"line {step.line}  {step.name} ({mode.value}): {why}")
     if rows:
         raise UsageError(
-            "the programs here cannot do what the protocol asks",
+            "what the protocol asks cannot be done here",
             where=protocol.file,
             way_out="install other versions, or copy the protocol and leave these steps out",
             log=rows,

@@ -21,7 +21,7 @@ SETTLE = Window(measure_s=0.5)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OwnLoad:
+class OwnGenerator:
     """labcoat's own generator beside the tools: the same request, in its own terms."""
 
     generator: LoadGenerator
@@ -36,7 +36,7 @@ def compare_tools(
     *,
     rounds: int,
     host: Host,
-    own: OwnLoad | None,
+    own: OwnGenerator | None,
     seed: int,
     tell: Callable[[int, str], None] = lambda _round, _name: None,
 ) -> dict[str, list[ToolSlice]]:
@@ -64,7 +64,7 @@ def compare_tools(
     return slices
 
 
-def _own_slice(own: OwnLoad, order: ToolOrder, window: Window, host: Host) -> ToolSlice:
+def _own_slice(own: OwnGenerator, order: ToolOrder, window: Window, host: Host) -> ToolSlice:
     before = host.counters()
     measurement = own.generator.load(
         own.target,
