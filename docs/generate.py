@@ -13,6 +13,7 @@ import io
 import os
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import fields
 from pathlib import Path
 from typing import get_args
 
@@ -32,7 +33,13 @@ from labcoat.lab.study.study_mistakes import PLACES, forms_in
 from labcoat.model.domain import spelled
 from labcoat.model.knob import MILD, Knob, Safety
 from labcoat.model.metric import METRICS
-from labcoat.model.replication import Claim, Outcome, ReplicationFinding, outcome_of
+from labcoat.model.replication import (
+    Claim,
+    ClaimFinding,
+    Outcome,
+    ReplicationFinding,
+    outcome_of,
+)
 from labcoat.model.stats import Verdict
 from labcoat.report.replication import replication_markdown
 
@@ -194,8 +201,19 @@ def protocol_file_page() -> str:
         "Of a number that was published, it is said as well whether the effect here is *as\n"
         "published* (its interval holds it), *smaller* or *larger*; rates of two machines are not\n"
         "compared. `component.cpu_us` is the CPU of a request in microseconds; the other counters\n"
-        "are those that the [stack](stack.md) tells.\n"
+        "are those that the [stack](stack.md) tells.\n\n"
+        "## The document of `labcoat replicate --json`\n\n"
+        f"{keys_of(ReplicationFinding)}. `aa` and each claim's `experiment` are\n"
+        "[experiments](try-json.md), null where nothing was measured. Each of `claims` has\n"
+        f"{keys_of(ClaimFinding)}: `mode` is `alone`,\n"
+        "`on top` or `seen`; `outcome` is `confirmed`, `refuted` or `undecided`; `size` is empty\n"
+        "where nothing can be said; `explains` holds counters, or what each worker did, in words.\n"
     )
+
+
+def keys_of(document: type[ReplicationFinding | ClaimFinding]) -> str:
+    """The keys of a document."""
+    return ", ".join(f"`{each.name}`" for each in fields(document))
 
 
 def claim_row(claim: Claim) -> str:

@@ -138,6 +138,7 @@ def test_a_rung_that_does_not_stand_blames_itself_alone(lab: SimulatedLab) -> No
     rows = {(each.step, each.mode): each for each in found.claims}
     assert rows["lock", "alone"].outcome == "undecided"
     assert "does not stand" in rows["lock", "alone"].reason
+    assert rows["lock", "alone"].would_decide.startswith("no budget: mend what is told above")
     assert "the steps before it do not stand" in rows["master", "on top"].reason
     assert rows["master", "alone"].outcome == "refuted"
 

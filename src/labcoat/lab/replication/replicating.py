@@ -440,6 +440,13 @@ def explain(counters: Sequence[str], experiment: ExperimentFinding | None) -> It
 
 def _would_decide(course: _Course, finding: ExperimentFinding) -> str:
     """For this claim alone; the protocol's budget is that of all its claims together."""
+    if finding.verdict == Verdict.INVALID.value:
+        voids = finding.voids_baseline + finding.voids_treatment
+        if voids > finding.blocks:
+            return (
+                "a quieter machine (labcoat doctor), not a larger budget: asked again, it is anew"
+            )
+        return "no budget: mend what is told above; asked again, it is measured anew"
     found = next((each.remedy for each in finding.warnings if each.code == "undecided"), "")
     if not found or finding.points < ENOUGH_EPOCHS:
         return f"{_minutes(course.verdict_s)} for this claim, at the least"
