@@ -23,8 +23,8 @@ from labcoat.load.tools.agreement import (
     summarise_tool,
 )
 from labcoat.load.tools.base import LoadTool, ToolOrder
-from labcoat.load.tools.comparing import OWN, OwnGenerator, compare_tools
-from labcoat.load.tools.running import Found, ToolSlice, locate
+from labcoat.load.tools.comparing import OwnGenerator, compare_tools
+from labcoat.load.tools.running import OWN, Found, ToolSlice, locate
 from labcoat.report.format import effect, percent, rate, seconds, table
 
 if TYPE_CHECKING:

@@ -43,6 +43,7 @@ def slices(
         ((1001, 1300, 900, 1000), 0.3, 0.3, 0, Answer.ALIKE, ""),
         ((701, 703, 698, 702), 0.97, 0.3, 0, Answer.DIFFER, "wrk was the bottleneck (97%"),
         ((701, 703, 698, 702), 0.3, 0.01, 0, Answer.DIFFER, "they take the CPU that the target"),
+        ((701, 703, 698, 702), 0.1, 0.01, 0, Answer.DIFFER, "labcoat asks the scheduler"),
         ((701, 703, 698, 702), 0.3, 0.3, 99, Answer.DIFFER, "not every answer was OK"),
         ((701, 703, 698, 702), 0.3, 0.3, 0, Answer.DIFFER, "they wait differently"),
     ],

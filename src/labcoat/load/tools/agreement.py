@@ -14,7 +14,7 @@ from enum import Enum
 
 import numpy as np
 
-from labcoat.load.tools.running import ToolSlice
+from labcoat.load.tools.running import OWN, ToolSlice
 from labcoat.model.stats import Effect, Interval, Sample
 from labcoat.stats.interval import fixed_effect, mean_interval
 
@@ -23,6 +23,9 @@ MARGIN = 0.05
 
 BUSY_RATIO = 0.90
 """Of the cores that a tool can use: from here on it is itself the limit."""
+
+DEARER = 0.15
+"""By how much more CPU a tool must take for a request, for that to explain a lower rate."""
 
 IDLE_RATIO = 0.05
 """Of the machine: with less idle the CPUs are the limit, shared by tool and target."""
@@ -128,7 +131,7 @@ def _pair(
     else:
         effect = fixed_effect(Sample(metric="throughput", log_ratios=logs))
     answer = answer_of(effect)
-    why = why_differ(first, second) if answer is Answer.DIFFER else ""
+    why = why_differ(first, second, effect.point) if answer is Answer.DIFFER else ""
     return Pair(first=first.tool, second=second.tool, effect=effect, answer=answer, why=why)
 
 
@@ -139,8 +142,11 @@ def answer_of(effect: Effect) -> Answer:
     return Answer.DIFFER if effect.low > 0 or effect.high < 0 else Answer.ALIKE
 
 
-def why_differ(first: ToolSummary, second: ToolSummary) -> str:
-    """What is known of two tools that would make them differ, the gravest first."""
+def why_differ(first: ToolSummary, second: ToolSummary, effect: float) -> str:
+    """What is known of two tools that would make them differ, the gravest first.
+
+    ``effect``: of the second over the first. A costlier tool explains a lower rate only.
+    """
     both = (first, second)
     wrong = [each for each in both if each.wrong_status or each.failed]
     limited = [each for each in both if each.bottleneck is Bottleneck.TOOL]
@@ -154,6 +160,14 @@ def why_differ(first: ToolSummary, second: ToolSummary) -> str:
         counts = ", ".join(f"{each.tool} {each.wrong_status + each.failed:,}" for each in wrong)
         return f"not every answer was OK ({counts}), and errors are left out"
     if any(each.bottleneck is Bottleneck.CPUS for each in both):
-        costs = ", ".join(f"{each.tool} {1e6 * each.cpu_per_request_s:.0f} µs" for each in both)
-        return f"they take the CPU that the target needs: a request costs {costs}"
+        dearer = second.cpu_per_request_s / max(first.cpu_per_request_s, 1e-12)
+        if (effect < 0 and dearer > 1 + DEARER) or (effect > 0 and dearer < 1 / (1 + DEARER)):
+            costs = ", ".join(f"{each.tool} {1e6 * each.cpu_per_request_s:.0f} µs" for each in both)
+            return f"they take the CPU that the target needs: a request costs {costs}"
+        if OWN in {first.tool, second.tool}:
+            return (
+                "no CPU was idle: labcoat asks the scheduler to come first, the other waits for"
+                " its turn behind the target and whatever else is busy here"
+            )
+        return "no CPU was idle: what each got of it depended on what else was busy here"
     return "neither was the limit, and cores were idle: they wait differently for their answers"

@@ -11,11 +11,10 @@ from labcoat.host.base import Host
 from labcoat.load.base import LoadGenerator
 from labcoat.load.summary import summarise
 from labcoat.load.tools.base import Told, ToolOrder
-from labcoat.load.tools.running import Found, ToolSlice, idle_ratio, insist, run_tool
+from labcoat.load.tools.running import OWN, Found, ToolSlice, idle_ratio, insist, run_tool
 from labcoat.model.load import ClosedLoop, Outcome, Target, Window
 from labcoat.model.workload import Workload
 
-OWN = "labcoat"
 SETTLE = Window(measure_s=0.5)
 """A first load before the first round: nobody shall meet a target that is still cold."""
 

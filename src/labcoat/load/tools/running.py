@@ -15,6 +15,9 @@ from labcoat.host.base import Host
 from labcoat.load.tools.base import LoadTool, Said, Told, ToolOrder
 from labcoat.model.host import HostCounters
 
+OWN = "labcoat"
+"""Our own generator, where it is told beside the tools."""
+
 PATIENCE_S = 30.0
 """How much longer than asked (and than the request timeout) a tool may take."""
 
