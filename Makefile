@@ -6,6 +6,8 @@ unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
 PYTHON_OF_PROJECT := .venv/bin/python
 TESTS :=
 DEMO_BUDGET := 8m
+PROTOCOLS :=
+REPLICATION_BUDGET := 15m
 
 .PHONY: targets
 targets: ## this list
@@ -46,6 +48,13 @@ calibrate: setup ## simulate the rates that the method promises
 .PHONY: docs
 docs: setup ## write the generated pages of docs/reference
 	@$(PYTHON_OF_PROJECT) docs/generate.py
+
+.PHONY: replications
+replications: setup ## replay every shipped protocol here (15 minutes each), and write the page
+	@mkdir -p docs/replications; for name in $(or $(PROTOCOLS),$$(.venv/bin/labcoat replicate --list | cut -d' ' -f1)); do \
+		.venv/bin/labcoat replicate $$name --budget $(REPLICATION_BUDGET) --json > docs/replications/.half \
+			&& mv docs/replications/.half docs/replications/$$name.json || rm -f docs/replications/.half; \
+	done; $(PYTHON_OF_PROJECT) docs/generate.py
 
 .PHONY: lock
 lock: setup ## renew requirements.lock from pyproject.toml; names no registry

@@ -14,24 +14,36 @@ import io
 import os
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import fields
 from pathlib import Path
 from typing import get_args
 
 import click
-from pydantic import BaseModel
+from pydantic import BaseModel, TypeAdapter
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from labcoat import errors
 from labcoat.cli.door import answer
 from labcoat.cli.exit_codes import ExitCode
+from labcoat.cli.replicate import shipped
 from labcoat.cli.rows import COMMANDS, CommandRow
 from labcoat.knobs import KNOBS
+from labcoat.lab.replication.protocol_file import ProtocolForm
 from labcoat.lab.study import study_form
 from labcoat.lab.study.study_mistakes import PLACES, forms_in
 from labcoat.model.domain import spelled
 from labcoat.model.knob import MILD, Knob, Safety
 from labcoat.model.metric import METRICS
+from labcoat.model.replication import (
+    Claim,
+    ClaimFinding,
+    Outcome,
+    ReplicationFinding,
+    outcome_of,
+)
+from labcoat.model.stats import Verdict
+from labcoat.report.replication import replication_markdown
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTICE = "<!-- Written by docs/generate.py (make docs) from the code; do not edit here. -->\n\n"
@@ -182,10 +194,80 @@ def study_file_page() -> str:
     )
 
 
+def protocol_file_page() -> str:
+    """Every key of a protocol file."""
+    return (
+        "# Protocol files\n\n"
+        "What [`labcoat replicate`](commands.md#replicate) replays: a ladder of changes with what\n"
+        "was published of each. Steps are asked *alone*, against the origin, and *on top*, of the\n"
+        "origin with every kept step before; each is an experiment with its own verdict.\n"
+        "Every mistake is told at once, with its line, before anything starts.\n\n"
+        "```toml\n"
+        + (ROOT / "docs" / "reference" / "protocol-file.toml").read_text()
+        + "```\n\n"
+        + "".join(table_section("", ProtocolForm))
+        + "## What a verdict says of a claim\n\n"
+        "| claim | confirmed by | refuted by |\n|---|---|---|\n"
+        + "".join(claim_row(claim) for claim in Claim)
+        + "\nEvery other verdict leaves it undecided, and the budget that would decide is told.\n"
+        "Of a number that was published, it is said as well whether the effect here is *as\n"
+        "published* (its interval holds it), *smaller* or *larger*; rates of two machines are not\n"
+        "compared. `component.cpu_us` is the CPU of a request in microseconds; the other counters\n"
+        "are those that the [stack](stack.md) tells.\n\n"
+        "## The document of `labcoat replicate --json`\n\n"
+        f"{keys_of(ReplicationFinding)}. `aa` and each claim's `experiment` are\n"
+        "[experiments](try-json.md), null where nothing was measured. Each of `claims` has\n"
+        f"{keys_of(ClaimFinding)}: `mode` is `alone`,\n"
+        "`on top` or `seen`; `outcome` is `confirmed`, `refuted` or `undecided`; `size` is empty\n"
+        "where nothing can be said; `explains` holds counters, or what each worker did, in words.\n"
+    )
+
+
+def keys_of(document: type[ReplicationFinding | ClaimFinding]) -> str:
+    """The keys of a document."""
+    return ", ".join(f"`{each.name}`" for each in fields(document))
+
+
+def claim_row(claim: Claim) -> str:
+    """The verdicts that confirm or refute a claim."""
+
+    def verdicts(outcome: Outcome) -> str:
+        found = [each for each in Verdict if outcome_of(claim, each) is outcome]
+        return ", ".join(each.value.replace("_", " ") for each in found)
+
+    return f"| {claim.value} | {verdicts(Outcome.CONFIRMED)} | {verdicts(Outcome.REFUTED)} |\n"
+
+
+def replications_page() -> str:
+    """What every shipped protocol found, as kept by ``make replications``."""
+    kept = {path.stem: path for path in (ROOT / "docs" / "replications").glob("*.json")}
+    head = (
+        "# Replications\n\n"
+        "What the shipped protocols found on the machine that is named with each, by\n"
+        "`make replications` (`labcoat replicate NAME --json`, kept in `docs/replications/`).\n"
+        "*Alone* is a step against the origin, *on top* against all kept steps before it, *seen*\n"
+        "is read from the running workers. Effects have anytime-valid 95 % intervals. Another\n"
+        "machine may say otherwise: `labcoat replicate --list`, and ask yours.\n\n"
+    )
+    parts = [head]
+    adapter = TypeAdapter(ReplicationFinding)
+    for name in shipped():
+        if name in kept:
+            found = adapter.validate_json(kept[name].read_bytes())
+            parts.append(replication_markdown(found) + "\n")
+    missing = [name for name in shipped() if name not in kept]
+    if missing:
+        listed = ", ".join(f"`{name}`" for name in missing)
+        parts.append(f"## Not measured yet\n\n{listed}: `make replications` measures them.\n")
+    return "".join(parts)
+
+
 SPELLINGS = {
     "stack": "[stack.<component>]",
     "workload.setup": "[[workload.setup]]",
     "workload.requests": "[[workload.requests]]",
+    "steps": "[[steps]]",
+    "sightings": "[[sightings]]",
 }
 
 
@@ -245,7 +327,9 @@ PAGES: Pages = {
     "docs/reference/exit-codes.md": exit_codes_page,
     "docs/reference/knobs.md": knobs_page,
     "docs/reference/metrics.md": metrics_page,
+    "docs/reference/protocol-file.md": protocol_file_page,
     "docs/reference/study-file.md": study_file_page,
+    "docs/replications.md": replications_page,
 }
 
 

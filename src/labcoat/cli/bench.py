@@ -85,6 +85,26 @@ OPEN_CONNECTIONS = 256
 @click.option("--unix-socket", type=click.Path(), help="Dial this socket instead of the host.")
 @click.option("--verify-tls", is_flag=True, help="Check the server's certificate.")
 @click.option("--seed", type=int, default=1, show_default=True, help="Of placeholders and gaps.")
+@click.option(
+    "--tool",
+    "tools",
+    metavar="NAME[,NAME...]",
+    help="Compare with other tools, in turn: ab, wrk, h2load, hey, k6, locust, gobench.",
+)
+@click.option(
+    "--load",
+    "script",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Use this script as it is: a locustfile.py, a k6 script.js, a wrk script.lua.",
+)
+@click.option(
+    "--rounds",
+    type=click.IntRange(2, 100),
+    default=5,
+    show_default=True,
+    help="With --tool or --load: how often each tool has its turn of --duration.",
+)
 @json_option
 def command(  # noqa: PLR0913 one argument per flag
     *,
@@ -103,6 +123,9 @@ def command(  # noqa: PLR0913 one argument per flag
     unix_socket: str | None,
     verify_tls: bool,
     seed: int,
+    tools: str | None,
+    script: Path | None,
+    rounds: int,
     as_json: bool,
 ) -> None:
     """Put honest load on URL, and tell what it endured.
@@ -112,6 +135,9 @@ def command(  # noqa: PLR0913 one argument per flag
 
     The path, the headers and the body may hold {1..500}, {uuid}, {file:ids.txt} and
     {a|b|c}; write {{ and }} for literal braces.
+
+    With --tool: labcoat's generator and other tools take turns on URL, and it is told who
+    agrees with whom and who was the bottleneck. --load FILE gives that to a script of yours.
 
     Load goes to the host that URL names and to no other. Put it only on servers that
     are yours: to anybody else it is an attack.
@@ -136,6 +162,23 @@ def command(  # noqa: PLR0913 one argument per flag
             )
         workload, users = _mix(workload_file)
         connections = connections or (users if rate_per_s is None else None)
+    if tools is not None or script is not None:
+        from labcoat.cli.bench_tools import Asked, compare
+
+        asked = Asked(
+            url=url,
+            tools=tools,
+            script=script,
+            rounds=rounds,
+            users=connections or CLOSED_USERS,
+            measure_s=measure_s,
+            keep_alive=not no_keep_alive,
+            timeout_s=timeout_s,
+            seed=seed,
+            is_open=rate_per_s is not None,
+        )
+        compare(asked, target, workload, as_json=as_json)
+        return
     plan = _plan(connections, rate_per_s, poisson=poisson)
     window = Window(measure_s=measure_s, warmup_s=warmup_s)
     host = LocalHost()

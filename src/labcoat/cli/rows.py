@@ -28,6 +28,9 @@ COMMANDS: tuple[CommandRow, ...] = (
     CommandRow("try", "labcoat.cli.try_", "Ask one question: is it better with KNOB=LEVEL?"),
     CommandRow("tune", "labcoat.cli.tune", "Find the few settings that make it faster; prove it."),
     CommandRow(
+        "replicate", "labcoat.cli.replicate", "Replay published claims here, one experiment each."
+    ),
+    CommandRow(
         "report", "labcoat.cli.report", "Tell what was found, as a page, text, markdown or JSON."
     ),
     CommandRow("diff", "labcoat.cli.diff", "Print the patch that the latest campaign hands over."),

@@ -14,12 +14,16 @@ from labcoat.model.stack import Endpoint
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Completed:
-    """A program that ran to its end. ``status`` is negative for a signal."""
+    """A program that ran to its end. ``status`` is negative for a signal.
+
+    ``cpu_s``: CPU seconds of it and of all that it started, to 10 ms.
+    """
 
     argv: tuple[str, ...]
     status: int
     stdout: str
     stderr: str
+    cpu_s: float = 0.0
 
     def tail(self, lines: int = 20) -> tuple[str, ...]:
         """The last lines of stdout and stderr together."""

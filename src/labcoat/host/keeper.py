@@ -10,7 +10,7 @@ the socket on descriptor 0 reads end of file.
 Speaks JSON lines on descriptor 0. Hears one order, then ``{"stop": grace_s}``. Says
 ``{"started": pid}`` or ``{"failed": errno, "where": path}``, then
 ``{"ended": status}`` (negative for a signal) when the root has ended, then
-``{"gone": survivors}`` when nothing of the tree is left.
+``{"gone": survivors, "cpu_s": CPU seconds of all of them}`` when nothing of the tree is left.
 
 Orders: ``argv``, ``env``, ``cwd``, ``log`` (None: descriptors 1 and 2 are kept), ``ids``
 (uid and gid to become, None: stay), ``cpus``, ``stop_signal``, ``lock``, ``name``,
@@ -295,7 +295,9 @@ class Keeper:
             if self.parent is None and os.getppid() != self.order["parent"]:
                 self.ask(ORPHAN_GRACE_S)
             self.reap()
-        say(gone=self.kill())
+        survivors = self.kill()
+        times = os.times()
+        say(gone=survivors, cpu_s=times.children_user + times.children_system)
         return self.status or 0
 
     def kill(self) -> int:

@@ -118,6 +118,7 @@ class LocalHost:
                 status=keeper.status() or 0,
                 stdout=_written(stdout),
                 stderr=_written(stderr),
+                cpu_s=keeper.cpu_s,
             )
         if not in_time:
             raise HostError(

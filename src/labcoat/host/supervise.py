@@ -43,7 +43,8 @@ class Order:
 class Keeper:
     """A living keeper, seen from labcoat. Closing it, or losing it, ends its tree.
 
-    ``pid`` is the keeper's, ``root_pid`` the component's.
+    ``pid`` is the keeper's, ``root_pid`` the component's. ``cpu_s``: what the tree has
+    used, known once it is gone.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class Keeper:
         self.root_pid = 0
         self.ended: int | None = None
         self.survivors = 0
+        self.cpu_s = 0.0
         self.lost = False
         self.failure: HostError | None = None
         try:
@@ -131,14 +133,14 @@ class Keeper:
         for line in lines:
             self._take(json.loads(line))
 
-    def _take(self, said: dict[str, int | str]) -> None:
+    def _take(self, said: dict[str, float | str]) -> None:
         match said:
             case {"started": int(pid)}:
                 self.root_pid = pid
             case {"ended": int(status)}:
                 self.ended = status
-            case {"gone": int(survivors)}:
-                self.survivors = survivors
+            case {"gone": int(survivors), "cpu_s": float(cpu_s)}:
+                self.survivors, self.cpu_s = survivors, cpu_s
                 self.lost = True
             case {"failed": int(number), "where": str(where)}:
                 error = OSError(number, os.strerror(number), where)

@@ -6,7 +6,7 @@ A single question is a race of one.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from labcoat.errors import AnalysisError
@@ -29,10 +29,12 @@ def race(
     *,
     budget_s: float,
     headroom_per_s: float | None,
+    stops: Callable[[], bool] = lambda: False,
 ) -> list[Decision]:
     """A decision for each experiment; what the budget leaves undecided is INCONCLUSIVE.
 
-    An epoch is begun only if one as long as the longest so far would still fit.
+    An epoch is begun only if one as long as the longest so far would still fit. ``stops``:
+    whether the user wants to stop now, asked before each epoch; what is open then has no verdict.
     Raises: StackError when the baseline does not stand; LoadError.
     """
     started = time.monotonic()
@@ -53,6 +55,8 @@ def race(
     longest_s = 0.0
     while open_ones:
         for n in tuple(open_ones):
+            if stops():
+                return decisions
             began = time.monotonic()
             if began - started + longest_s > budget_s and longest_s:
                 decisions[n] = out_of_budget(experiments[n], decisions[n], budget_s)

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from labcoat.errors import UsageError
 from labcoat.lab.study import env_file
@@ -80,23 +80,36 @@ def read_workload(path: Path) -> tuple[Workload, int]:
     return build_workload(form.workload, file.parent), form.workload.users
 
 
-FileForm = TypeVar("FileForm", StudyForm, WorkloadFileForm)
+FileForm = TypeVar("FileForm", bound=BaseModel)
 
 
-def read_form(path: Path, kind: type[FileForm]) -> tuple[Path, FileForm]:
-    """The file's absolute path, and what it says. Raises: UsageError with every mistake."""
+def read_form(
+    path: Path, kind: type[FileForm], *, called: str = "study file", reference: str = REFERENCE
+) -> tuple[Path, FileForm]:
+    """The file's absolute path, and what it says. Raises: UsageError with every mistake.
+
+    ``called``, ``reference``: what kind of file it is, and where its keys are explained.
+    """
     file = Path(os.path.abspath(path.expanduser()))  # noqa: PTH100  keeps symbolic links
-    return file, form_of(read_text(file), file, kind)
+    text = read_text(file, called=called)
+    return file, form_of(text, file, kind, called=called, reference=reference)
 
 
-def form_of(text: str, file: Path, kind: type[FileForm]) -> FileForm:
+def form_of(
+    text: str,
+    file: Path,
+    kind: type[FileForm],
+    *,
+    called: str = "study file",
+    reference: str = REFERENCE,
+) -> FileForm:
     """What a file with this text says. Raises: UsageError with every mistake."""
-    tables = parse(text, file)
+    tables = parse(text, file, called=called, reference=reference)
     if isinstance(tables.get("workload"), str):
         elsewhere = from_folder(file.parent, tables["workload"])
         if not elsewhere.is_file():
             absent = Mistake(("workload",), f"there is no file {elsewhere}")
-            raise complain(file, [absent], key_lines(text))
+            raise complain(file, [absent], key_lines(text), kind=called, reference=reference)
         # Its mistakes are told with its own name and lines.
         _, named = read_form(elsewhere, WorkloadFileForm)
         tables["workload"] = named.workload
@@ -107,23 +120,21 @@ def form_of(text: str, file: Path, kind: type[FileForm]) -> FileForm:
     except ValidationError as error:
         mistakes += [explain(details, kind) for details in error.errors(include_url=False)]
     if mistakes or form is None:
-        raise complain(file, mistakes, key_lines(text))
+        raise complain(file, mistakes, key_lines(text), kind=called, reference=reference)
     return form
 
 
-def read_text(file: Path) -> str:
+def read_text(file: Path, *, called: str = "study file") -> str:
     """The file's text. Raises: UsageError."""
     if not file.exists():
-        raise UsageError("there is no such study file", where=file, way_out="check the path")
+        raise UsageError(f"there is no such {called}", where=file, way_out="check the path")
     if not file.is_file():
-        raise UsageError(
-            "the study file is not a file", where=file, way_out=f"name the {STUDY_FILE} itself"
-        )
+        raise UsageError(f"the {called} is not a file", where=file, way_out="name the file itself")
     try:
         content = file.read_bytes()
     except OSError as error:
         raise UsageError(
-            f"the study file cannot be read: {error.strerror}",
+            f"the {called} cannot be read: {error.strerror}",
             where=file,
             way_out="grant this user access to it",
         ) from error
@@ -132,30 +143,39 @@ def read_text(file: Path) -> str:
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise UsageError(
-            "the study file is not UTF-8 text",
+            f"the {called} is not UTF-8 text",
             where=f"{file}, line {line}",
             way_out="save it as UTF-8",
         ) from error
 
 
-def parse(text: str, file: Path) -> dict[str, Any]:
+def parse(
+    text: str, file: Path, *, called: str = "study file", reference: str = REFERENCE
+) -> dict[str, Any]:
     """The file's tables. Raises: UsageError with line and column."""
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         what, _, place = str(error).removesuffix(")").partition(" (at ")
         raise UsageError(
-            f"the study file is not valid TOML: {what}",
+            f"the {called} is not valid TOML: {what}",
             where=f"{file}, {place}",
             way_out="mend it there; strings want quotes, tables want [brackets]",
         ) from error
     except RecursionError as error:
         raise UsageError(
-            "the study file is nested too deeply", where=file, way_out=f"see {REFERENCE}"
+            f"the {called} is nested too deeply", where=file, way_out=f"see {reference}"
         ) from error
 
 
-def complain(file: Path, mistakes: list[Mistake], lines: dict[KeyPath, int]) -> UsageError:
+def complain(
+    file: Path,
+    mistakes: list[Mistake],
+    lines: dict[KeyPath, int],
+    *,
+    kind: str = "study file",
+    reference: str = REFERENCE,
+) -> UsageError:
     """One error with every mistake, in the order of the file's lines."""
     rows: list[tuple[int, str]] = []
     for mistake in mistakes:
@@ -166,9 +186,9 @@ def complain(file: Path, mistakes: list[Mistake], lines: dict[KeyPath, int]) -> 
     width = len(str(rows[-1][0]))
     count = "1 mistake" if len(rows) == 1 else f"{len(rows)} mistakes"
     return UsageError(
-        f"{count} in the study file",
+        f"{count} in the {kind}",
         where=file,
-        way_out=f"mend the lines named above; every key is explained in {REFERENCE}",
+        way_out=f"mend the lines named above; every key is explained in {reference}",
         log=[f"line {line:<{width}}  {text}" for line, text in rows],
     )
 

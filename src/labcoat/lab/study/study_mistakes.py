@@ -13,14 +13,7 @@ from typing import Any, get_args
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
-from labcoat.lab.study.study_form import (
-    DATABASE,
-    PLACEHOLDER,
-    ComponentForm,
-    RequestForm,
-    StepForm,
-    StudyForm,
-)
+from labcoat.lab.study.study_form import DATABASE, PLACEHOLDER, ComponentForm, StudyForm
 from labcoat.lab.study.toml_lines import KeyPath
 from labcoat.model.study import Interface
 from labcoat.stack.edit.command import is_command_file
@@ -256,15 +249,12 @@ def guess(name: str, known: Iterable[str]) -> str:
 
 def field_names(form: type[BaseModel], path: KeyPath) -> tuple[str, ...]:
     """The keys that the table at a path may hold: through lists and tables of components."""
+    path = tuple(part for part in path if not isinstance(part, int))  # an index of a list
     if not path:
         return tuple(form.model_fields)
     first, *rest = path
     inner = next(forms_in(form.model_fields[str(first)].annotation))
-    if inner in (
-        ComponentForm,
-        RequestForm,
-        StepForm,
-    ):  # the next part is a component's name, an index
+    if inner is ComponentForm:  # the next part is a component's name
         rest = rest[1:]
     return field_names(inner, tuple(rest))
 
