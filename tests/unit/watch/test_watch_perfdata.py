@@ -151,7 +151,10 @@ def run(plugin: str, *arguments: str) -> tuple[Status, str]:
     ("argv", "labels_of_it"),
     [
         (("check_load", "-w", "99,99,99", "-c", "999,999,999"), ["load1", "load5", "load15"]),
-        (("check_load", "-r", "-w", "99", "-c", "999"), ["load1", "load5", "load15"]),
+        (
+            ("check_load", "-r", "-w", "99", "-c", "999"),
+            ["load1", "scaled_load1", "load5", "scaled_load5", "load15", "scaled_load15"],
+        ),
         (("check_disk", "-w", "1%", "-c", "0%", "-p", "/", "-p", "/dev/shm"), ["/", "/dev/shm"]),
         (("check_procs", "-w", "100000"), ["procs"]),
         (("check_procs", "-m", "RSS", "-w", "999999999"), ["procs", "procs_warn", "procs_crit"]),
