@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 
 from labcoat.cli.door import answer
+from labcoat.watch.decide.explaining import explained
+from labcoat.watch.decide.standing import Standing
 from labcoat.watch.model.runbook import Mode, Semantics
+from labcoat.watch.model.status import Status
 from labcoat.watch.runbook.checking import check_file, check_site
 from labcoat.watch.runbook.defaults import Defaults
 from labcoat.watch.runbook.fixing import fixed
@@ -264,3 +267,53 @@ def test_the_watchs_own_section(tmp_path: Path) -> None:
 )
 def test_mistakes_of_the_configuration(tmp_path: Path, text: str, expected: list[str]) -> None:
     assert [finding.code for finding in site_of_text(tmp_path, text).findings] == expected
+
+
+def test_explain_tells_slots_rules_and_guards(folder: Path, capsys: Capture) -> None:
+    assert answer(["watch", "init"]) == 0
+    capsys.readouterr()
+    assert answer(["watch", "explain", "web1", "gunicorn.yml"]) == 0
+    told = capsys.readouterr().out
+    assert "the app answers (gunicorn.yml) on web1, semantics labcoat\ndue second */15, " in told
+    assert told.count("\n  ") > 12
+    assert "  when any of http was CRITICAL, UNKNOWN for 3 rounds in a row\n" in told
+    assert (
+        "  cured by 3 all-OK rounds in a row, from 5 s after its end, every 5 s, within 60 s\n"
+        in told
+    )
+    assert "‹secret:CHAT_URL›" in told
+    assert answer(["watch", "explain", "web1", "gunicorn.yml", "page"]) == 0
+    assert "action restart" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [
+        (["db1", "gunicorn.yml"], "db1 does not get 'gunicorn.yml'"),
+        (["web1", "gunicorn.yml", "gone"], "there is no action 'gone'"),
+    ],
+)
+def test_what_explain_does_not_find(
+    folder: Path, argv: list[str], said: str, capsys: Capture
+) -> None:
+    assert folder.exists()
+    assert answer(["watch", "init"]) == 0
+    assert answer(["watch", "explain", *argv]) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_explain_of_a_refused_runbook_tells_its_findings(folder: Path, capsys: Capture) -> None:
+    assert answer(["watch", "init"]) == 0
+    (folder / "runbooks" / "disk.yml").write_text("name: r\n")
+    assert answer(["watch", "explain", "db1", "disk.yml"]) == 2
+    assert "disk.yml:1:1 E112 checks is missing" in capsys.readouterr().err
+
+
+def test_explain_in_compat_with_counters() -> None:
+    loaded = load(source_of(CURED, path="r", file="r.yml"), {})
+    assert loaded.runbook is not None
+    standing = Standing(counts={Status.CRITICAL: 1}, last={"c": Status.CRITICAL})
+    told = list(explained(loaded.runbook, "t", 1_800_000_000.0, standing=standing))
+    assert "  when one of CRITICAL counts 2, and no check says anything else" in told
+    assert "  now: counters CRITICAL 1" in told
+    assert any(line.endswith("; last CRITICAL") for line in told)

@@ -6,7 +6,7 @@ import math
 import subprocess
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from labcoat.watch.model.status import Status, worst
@@ -107,6 +107,7 @@ def test_when_ranges_alert() -> None:
     assert not Range(10, 20, inside=True).alerts(21)
 
 
+@settings(deadline=None, max_examples=60)
 @given(st.text())
 def test_nothing_that_is_printed_raises(printed: str) -> None:
     output = parse(printed)
@@ -121,6 +122,7 @@ labels = st.text(
 finite = st.floats(allow_nan=False, allow_infinity=False)
 
 
+@settings(deadline=None, max_examples=60)
 @given(
     st.lists(
         st.tuples(
