@@ -17,6 +17,7 @@ from labcoat.watch.runbook.defaults import Defaults
 from labcoat.watch.runbook.fixing import fixed
 from labcoat.watch.runbook.load import load
 from labcoat.watch.runbook.site_file import SiteFile, find_site, read_site, site_of
+from labcoat.watch.runbook.site_watch import KEYS
 from labcoat.watch.runbook.source import source_of
 from labcoat.watch.shipped import SITE, files
 
@@ -317,3 +318,11 @@ def test_explain_in_compat_with_counters() -> None:
     assert "  when one of CRITICAL counts 2, and no check says anything else" in told
     assert "  now: counters CRITICAL 1" in told
     assert any(line.endswith("; last CRITICAL") for line in told)
+
+
+def test_every_key_of_the_watchs_section_is_documented() -> None:
+    page = Path(__file__).parents[3] / "docs" / "reference" / "watch-site.md"
+    section = page.read_text().partition("## watch\n")[2].partition("\n## ")[0]
+    assert [line.split("`")[1] for line in section.splitlines() if line.startswith("| `")] == list(
+        KEYS
+    )
