@@ -273,6 +273,13 @@ def test_a_missing_fact_prints_nothing_and_is_told() -> None:
     assert result.runbook.checks[0].body.what == Shell("ping ")
 
 
+def test_a_template_without_an_end_is_ended() -> None:
+    loop = "{% for i in range(99999) %}{% for j in range(99999) %}xxxxxxxx{% endfor %}{% endfor %}"
+    result = loaded(f"name: r\n{loop}\n")
+    assert codes(result) == ["1:E104"]
+    assert "more than 1,048,576 characters" in result.findings[0].message
+
+
 def test_a_missing_parent_refuses_this_target_only() -> None:
     text = book(check="{execute_from: target, type: cmd, cmd: 'ping {{ facts.net.eth9 }}'}")
     result = loaded(text)
