@@ -64,6 +64,15 @@ def test_a_plain_runbook_loads_without_a_word() -> None:
     assert (action.guards.verify, action.guards.breaker, action.guards.rate) == (None, None, None)
 
 
+@pytest.mark.parametrize(
+    "schedule", ["0 */2 * * *", '"*/5 * * * *"', "{second: '*/20'}", "0 9 * * mon-fri"]
+)
+def test_schedules_without_a_word(schedule: str) -> None:
+    result = loaded(book(schedule=f"schedule: {schedule}"))
+    assert result.findings == ()
+    assert result.runbook is not None
+
+
 # What is wrong, and the lines and codes that say so. A runbook with an E… does not load.
 CORPUS = {
     "unquoted star": (book(schedule="schedule: {second: */20}"), ["2:E101"]),
