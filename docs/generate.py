@@ -9,6 +9,7 @@ A page is a function of the rows that the code itself uses, so it cannot say any
 from __future__ import annotations
 
 import contextlib
+import importlib
 import io
 import os
 import sys
@@ -16,6 +17,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import get_args
 
+import click
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
@@ -35,7 +37,6 @@ from labcoat.watch.runbook.codes import CODES
 from labcoat.watch.runbook.keys import KEYS, Key, Level
 
 ROOT = Path(__file__).resolve().parent.parent
-GROUPS: dict[str, tuple[CommandRow, ...]] = {"watch": WATCH_COMMANDS}
 NOTICE = "<!-- Written by docs/generate.py (make docs) from the code; do not edit here. -->\n\n"
 
 
@@ -62,10 +63,17 @@ def commands_page() -> str:
     ]
     for row in COMMANDS:
         parts.append(f"\n## {row.name}\n\n```text\n{help_of(row.name)}```\n")
-        for inner in GROUPS.get(row.name, ()):
-            said = help_of(row.name, inner.name)
-            parts.append(f"\n### {row.name} {inner.name}\n\n```text\n{said}```\n")
+        parts += [
+            f"\n### {row.name} {name}\n\n```text\n{help_of(row.name, name)}```\n"
+            for name in commands_below(row)
+        ]
     return "".join(parts)
+
+
+def commands_below(row: CommandRow) -> list[str]:
+    """The names of a group's own commands; none where it is no group."""
+    command = importlib.import_module(row.module).command
+    return command.list_commands(click.Context(command)) if isinstance(command, click.Group) else []
 
 
 def exit_codes_page() -> str:
@@ -175,13 +183,16 @@ def study_file_page() -> str:
         + "```\n\n"
         + "".join(table_section("", study_form.StudyForm))
         + f"Components, front to back: {components}.\n"
-        "At most one of a kind, and exactly one app server. A component is the\n"
-        "path of your own file, `true` for none, or a table; `granian` and `uvicorn` read no\n"
-        "file, `nginx` takes no options.\n"
+        "At most one of a kind, and exactly one app server. A component is the path of your own\n"
+        "file, `true` for none, or a table; `nginx` takes no options.\n"
     )
 
 
-SPELLINGS = {"stack": "[stack.<component>]", "workload.requests": "[[workload.requests]]"}
+SPELLINGS = {
+    "stack": "[stack.<component>]",
+    "workload.setup": "[[workload.setup]]",
+    "workload.requests": "[[workload.requests]]",
+}
 
 
 def table_section(path: str, form: type[BaseModel]) -> Iterator[str]:
@@ -295,9 +306,8 @@ def golden_helps() -> Pages:
         "tests/golden/help/labcoat.txt": pinned(),
         **{f"tests/golden/help/{row.name}.txt": pinned(row.name) for row in COMMANDS},
         **{
-            f"tests/golden/help/{group}-{row.name}.txt": pinned(group, row.name)
-            for group, rows in GROUPS.items()
-            for row in rows
+            f"tests/golden/help/watch-{row.name}.txt": pinned("watch", row.name)
+            for row in WATCH_COMMANDS
         },
     }
 

@@ -1,4 +1,4 @@
-"""Every ``console`` block of the tutorial is executed, in order, in one shell per page.
+"""Every ``console`` block of the tutorial and the how-tos is executed, in order, in one shell per page.
 
 Lines that begin with ``$ `` are commands, the lines below what they print on standard output; ``...`` stands for
 anything, also several lines. A command without lines below may print what it likes. The
@@ -21,8 +21,15 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PAGES = sorted((ROOT / "docs" / "tutorial").glob("*.md"))
 BLOCK = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+PAGES = [
+    *sorted((ROOT / "docs" / "tutorial").glob("*.md")),
+    *(
+        page
+        for page in sorted((ROOT / "docs" / "how-to").glob("*.md"))
+        if BLOCK.search(page.read_text())
+    ),
+]
 MARK = "--- end of command"
 
 
@@ -89,9 +96,9 @@ def perform(steps: list[Step], folder: Path, timeout_s: float) -> list[Outcome]:
 
 @pytest.mark.timeout(1200)
 @pytest.mark.parametrize("page", PAGES, ids=[page.name for page in PAGES])
-def test_the_tutorial_works_as_written(page: Path, tmp_path: Path) -> None:
+def test_a_page_works_as_written(page: Path, tmp_path: Path) -> None:
     steps = steps_of(page.read_text())
-    assert steps, "a tutorial without a command"
+    assert steps, "a page without a command"
     shutil.copytree(
         ROOT / "examples", tmp_path / "examples", ignore=shutil.ignore_patterns(".labcoat")
     )

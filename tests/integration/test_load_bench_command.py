@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import re
 import signal
 import socket
 import subprocess
@@ -52,7 +53,7 @@ def test_one_document_for_programs() -> None:
     assert set(document) == {
         "schema", "url", "method", "plan", "window", "requests", "throughput_per_s",
         "received_bytes", "latency", "outcomes", "statuses", "errors", "send_lag_p99_s",
-        "mean_in_flight", "generator", "honest", "checks", "notes",
+        "mean_in_flight", "generator", "honest", "checks", "notes", "routes",
     }  # fmt: skip
     assert document["plan"] == {
         "loop": "open",
@@ -177,3 +178,40 @@ def test_the_help_warns() -> None:
     done = bench("--help")
     assert done.returncode == 0
     assert "it is an attack" in " ".join(done.stdout.split())
+
+
+MIX = """
+[workload]
+users = 2
+setup = [{ path = "/form", capture = { token = { header = "X-Token" } } }]
+requests = [
+  { name = "page", path = "/page?t={captured:token}", weight = 3 },
+  { name = "form", path = "/form", capture = { token = { header = "X-Token" } } },
+]
+"""
+
+
+def test_the_mix_of_a_workload_file(tmp_path: Path) -> None:
+    forms = 0
+
+    def script(received: Received) -> Reply:
+        nonlocal forms
+        if received.path != "/form":
+            return replace(reply(), delay_s=0.01)
+        forms += 1
+        return replace(reply(headers="X-Token: a/b\r\n" if forms <= 2 else ""), delay_s=0.01)
+
+    file = tmp_path / "mix.toml"
+    file.write_text(MIX)
+    with ScriptedServer(script) as server:
+        done = bench(server.target.url, "-d", "0.6", "--warmup", "0", "--workload", str(file))
+        refused = bench(f"{server.target.url}/x", "--workload", str(file))
+    assert done.returncode == 4, (
+        done.stdout
+    )  # what came after the lost value was sent with an old one
+    assert {request.path for request in server.requests} == {"/form", "/page?t=a%2Fb"}
+    assert re.search(r"form .* \d+ not_captured", done.stdout)
+    assert re.search(r"✗ answers lacked what was to be captured: \d+ of form", done.stdout)
+    assert "note: 2 users were set up in " in done.stdout
+    assert refused.returncode == 2
+    assert "a workload file says what to send" in refused.stderr

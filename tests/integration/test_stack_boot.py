@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import psycopg
@@ -19,7 +20,7 @@ from labcoat.errors import Died, NotReady, RenderError, StackError
 from labcoat.host.local import LocalHost
 from labcoat.host.sandbox import Sandbox
 from labcoat.model.stack import Endpoint, Speaks
-from labcoat.model.study import App, ComponentSpec, Interface, Study
+from labcoat.model.study import App, ComponentSpec, Interface, Seed, Study
 from labcoat.model.variant import Variant
 from labcoat.stack import probe
 from labcoat.stack.binaries import EMBEDDED, locate
@@ -142,7 +143,7 @@ def seeded_study(folder: Path, log: Path, *, file: str | None = None) -> Study:
         folder,
         (ComponentSpec(name="gunicorn"), ComponentSpec(name="postgres", file=conf)),
         env={"DATABASE_URL": "{database.url}", "SEED_LOG": str(log)},
-        seed=("{python}", "seed.py"),
+        seed=(("{python}", "seed.py"),),
     )
 
 
@@ -172,6 +173,74 @@ def test_the_database_is_seeded_once_and_each_rig_gets_a_fresh_clone(
     assert log.read_text() == "seeded\nseeded\n"
 
 
+def test_what_one_arm_writes_never_reaches_the_other(tmp_path: Path, sandbox: Sandbox) -> None:
+    app = tmp_path / "app"
+    app.mkdir()
+    study = seeded_study(app, tmp_path / "seed.log")
+    with Rig(sandbox.host, sandbox, study) as rig:
+        arms = [rig.boot(arm, own_database=True) for arm in ("a", "b")]
+        urls = [arm.app_env["DATABASE_URL"] for arm in arms]
+        with psycopg.connect(urls[0], autocommit=True) as one, psycopg.connect(urls[1]) as other:
+            one.execute("delete from thing where n > 10")
+            one.execute("create table left_behind ()")
+            assert one.execute("select count(*) from thing").fetchone() == (10,)
+            assert other.execute("select count(*) from thing").fetchone() == (1000,)
+            assert other.execute("select to_regclass('left_behind')").fetchone() == (None,)
+        rig.stop(*arms)
+        with psycopg.connect(rig.boot("a", own_database=True).app_env["DATABASE_URL"]) as later:
+            assert later.execute("select count(*) from thing").fetchone() == (1000,)
+    assert (tmp_path / "seed.log").read_text() == "seeded\n"
+
+
+DUMP = """\
+create table item (n int, name text);
+ALTER TABLE item OWNER TO shopkeeper;
+insert into item select n, 'item ' || n from generate_series(1, 25) as n;
+GRANT SELECT ON TABLE item TO "read only";
+"""
+
+
+def test_a_database_is_filled_by_dumps_and_commands_in_order(
+    tmp_path: Path, sandbox: Sandbox
+) -> None:
+    plain = tiny_study(
+        tmp_path,
+        (ComponentSpec(name="gunicorn"), ComponentSpec(name="postgres")),
+        seed=(write(tmp_path / "dump.sql", DUMP),),
+        env={"DATABASE_URL": "{database.url}"},
+    )
+    with Rig(sandbox.host, sandbox, plain) as rig:
+        standing = rig.boot("a")
+        database = next(layer for layer in standing.layers if layer.name == "postgres")
+        folder = database.located.folder
+        url = standing.app_env["DATABASE_URL"]
+        kinds = {"c": "custom.dump", "t": "archive.tar", "d": "folder.dir"}
+        for kind, name in kinds.items():
+            argv = [str(folder / "pg_dump"), f"-F{kind}", "-f", str(tmp_path / name), url]
+            subprocess.run(argv, check=True)
+    count = (
+        "import os, psycopg; c = psycopg.connect(os.environ['DATABASE_URL'], autocommit=True);"
+        "c.execute('insert into item select n + 100 from item limit {n}')"
+    )
+    for name in kinds.values():
+        steps: tuple[Seed, ...] = (
+            tmp_path / name,
+            ("{python}", "-c", count.replace("{n}", "5")),
+            write(tmp_path / "more.sql", "delete from item where n = 1;"),
+        )
+        study = replace(plain, app=replace(plain.app, seed=steps))
+        with (
+            Rig(sandbox.host, sandbox, study) as rig,
+            psycopg.connect(rig.boot("a").app_env["DATABASE_URL"]) as connection,
+        ):
+            assert connection.execute("select count(*) from item").fetchone() == (29,)
+    broken = write(tmp_path / "more.sql", "select 1;\nselect nothing from nowhere;\n")
+    study = replace(plain, app=replace(plain.app, seed=(broken,)))
+    with Rig(sandbox.host, sandbox, study) as rig, pytest.raises(StackError) as caught:
+        rig.boot("a")
+    assert any("more.sql:2" in line and "nowhere" in line for line in caught.value.log)
+
+
 def test_a_seed_that_fails_leaves_no_template_and_tells_no_secret(
     tmp_path: Path, sandbox: Sandbox
 ) -> None:
@@ -180,7 +249,7 @@ def test_a_seed_that_fails_leaves_no_template_and_tells_no_secret(
         tmp_path,
         (ComponentSpec(name="gunicorn"), ComponentSpec(name="postgres")),
         env={"TOKEN": "hunter22"},
-        seed=("{python}", "seed.py"),
+        seed=(("{python}", "seed.py"),),
     )
     with Rig(sandbox.host, sandbox, study) as rig, pytest.raises(StackError) as caught:
         rig.boot("a")
@@ -335,7 +404,7 @@ def test_nothing_is_written_outside_the_sandbox_and_labcoats_own_folder(tmp_path
         ComponentSpec(name="uwsgi", file=ini),
         ComponentSpec(name="postgres"),
     )
-    study = tiny_study(app, stack, seed=("{python}", "seed.py"))
+    study = tiny_study(app, stack, seed=(("{python}", "seed.py"),))
     watched = [app, Path.home(), Path("/run"), Path("/var/log"), Path("/tmp")]
     shallow = {folder: _listing(folder) for folder in watched}
     host = LocalHost()
@@ -440,6 +509,7 @@ def test_up_follows_the_logs(project: Path) -> None:
 BOOT_ALL = """\
 import json, os, sys
 sys.path.insert(0, sys.argv[2])
+from dataclasses import replace
 from pathlib import Path
 from labcoat.host.local import LocalHost
 from labcoat.host.sandbox import Sandbox

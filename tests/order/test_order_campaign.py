@@ -123,6 +123,24 @@ def test_exactly_the_helpful_knobs_are_handed_over(tmp_path: Path) -> None:
         lab.blocks()
 
 
+def test_of_the_numbers_of_workers_the_one_that_keeps_the_cores_busy_is_asked_first(
+    tmp_path: Path,
+) -> None:
+    """A request waits beside its work, so that one worker for each core leaves cores idle."""
+    gain = {1: 1.0, 2: 1.6, 4: 2.0, 8: 2.0}
+
+    def speed(levels: Levels) -> float:
+        return gain[int(str(levels.get("uwsgi.processes", 1)))]
+
+    workers = a_knob("uwsgi.processes", 2, 8, 4, default=(("", 1),), relieves=(Relief.WAITING,))
+    with simulated_lab(tmp_path, (workers,), speed) as lab:
+        found = lab.tune()
+        assert kept(found) == {"uwsgi.processes": 4}
+        assert [(step.change.level, step.experiment.epochs) for step in found.steps] == [(4, 6)]
+        assert [each.change.level for each in found.considered] == [2, 8]
+        assert not any(each.experiments for each in found.considered if each.change.level == 2)
+
+
 def test_what_a_later_step_made_useless_is_left_out(tmp_path: Path) -> None:
     """The first helps alone; the second does all that it did, and more."""
 

@@ -7,7 +7,14 @@ from pathlib import Path
 
 import click
 
-from labcoat.cli.options import Duration, json_option, open_study, print_document, study_option
+from labcoat.cli.options import (
+    Duration,
+    json_option,
+    measuring_alone,
+    open_study,
+    print_document,
+    study_option,
+)
 
 
 @click.command(short_help="Measure the stack: noise, capacity, where time goes.")
@@ -57,6 +64,7 @@ def command(
         pace = replace(pace, epochs=epochs)
     budgets_s = BUDGETS_S if budget_s is None else tuple(sorted({*BUDGETS_S, budget_s}))
     with (
+        measuring_alone(study),
         Journal.open(study.root / ".labcoat" / "journal.db") as journal,
         Generator() as generator,
         LiveView(total_s=pace.total_s(len(sweep_levels(study.users)))) as view,

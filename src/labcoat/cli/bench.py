@@ -61,6 +61,13 @@ OPEN_CONNECTIONS = 256
     help="Open loop: start N requests each second, whether or not earlier ones were answered.",
 )
 @click.option("--poisson", is_flag=True, help="With --rate: random gaps instead of equal ones.")
+@click.option(
+    "--workload",
+    "workload_file",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="The mix of a workload file instead of one request; URL is then the server alone.",
+)
 @click.option("-m", "--method", default="GET", show_default=True, metavar="METHOD")
 @click.option(
     "-H", "--header", "headers", multiple=True, metavar="'NAME: VALUE'", help="May be repeated."
@@ -87,6 +94,7 @@ def command(  # noqa: PLR0913 one argument per flag
     warmup_s: float,
     rate_per_s: float | None,
     poisson: bool,
+    workload_file: Path | None,
     method: str,
     headers: tuple[str, ...],
     body: str | None,
@@ -119,6 +127,15 @@ def command(  # noqa: PLR0913 one argument per flag
     if poisson and rate_per_s is None:
         raise UsageError("--poisson needs a rate", where="labcoat bench", way_out="add --rate N")
     target, workload = _what(url, unix_socket, method, headers, body, verify_tls=verify_tls)
+    if workload_file is not None:
+        if urlsplit(url).path.strip("/") or (method, headers, body) != ("GET", (), None):
+            raise UsageError(
+                "a workload file says what to send: paths, methods, headers, bodies",
+                where=f"--workload {workload_file}",
+                way_out=f"name the server alone ({target.url}), without -m, -H and --body",
+            )
+        workload, users = _mix(workload_file)
+        connections = connections or (users if rate_per_s is None else None)
     plan = _plan(connections, rate_per_s, poisson=poisson)
     window = Window(measure_s=measure_s, warmup_s=warmup_s)
     host = LocalHost()
@@ -138,7 +155,9 @@ def command(  # noqa: PLR0913 one argument per flag
         measurement, host_before=before, host_after=after, port_range=host.facts().port_range
     )
     if as_json:
-        print_document(bench_document(url, method, measurement, verdict))
+        print_document(
+            bench_document(url, method if workload_file is None else None, measurement, verdict)
+        )
     else:
         click.echo(bench_text(url, measurement, verdict), nl=False)
     if not verdict.is_honest:
@@ -171,6 +190,13 @@ def _what(
         body=None if body is None else _body(body),
     )
     return target, Workload(requests=(request,))
+
+
+def _mix(file: Path) -> tuple[Workload, int]:
+    """The mix and the users of a workload file. Raises: UsageError."""
+    from labcoat.lab.study.study_file import read_workload
+
+    return read_workload(file)
 
 
 def _header(line: str) -> tuple[str, str]:

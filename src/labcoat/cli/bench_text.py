@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from labcoat.load.summary import Latency, summarise
-from labcoat.model.load import ClosedLoop, OpenLoop
+from labcoat.load.summary import Latency, Summary, summarise
+from labcoat.model.load import ClosedLoop, OpenLoop, Outcome
 from labcoat.report.format import percent, rate, seconds, size, table
 
 if TYPE_CHECKING:
@@ -94,6 +94,7 @@ def bench_text(url: str, measurement: Measurement, verdict: Honesty) -> str:
             + [(f"status {status}", f"{count:,}", "") for status, count in summary.statuses.items()]
         ),
         "",
+        *_route_lines(summary),
         (
             f"generator: {'honest' if verdict.is_honest else 'NOT TO BE TRUSTED'}"
             f" · {use.cpu_s / max(len(measurement.records), 1) * 1e6:.1f} µs CPU per request"
@@ -102,6 +103,22 @@ def bench_text(url: str, measurement: Measurement, verdict: Honesty) -> str:
         *(f"  note: {note}" for note in measurement.notes),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _route_lines(summary: Summary) -> list[str]:
+    """The routes of a mix: OK answers per second, p50 and p99, errors by their names."""
+    if len(summary.routes) < 2:
+        return []
+    rows = [("route", "per second", "p50", "p99", "errors")]
+    for route in summary.routes:
+        wrong = {
+            k: n for k, n in route.outcomes.items() if k not in (Outcome.OK, Outcome.UNFINISHED)
+        }
+        latency = route.latency
+        p50, p99 = (seconds(s) if latency.n else "" for s in (latency.p50_s, latency.p99_s))
+        errors = ", ".join(f"{count:,} {outcome.name.lower()}" for outcome, count in wrong.items())
+        rows.append((route.name, rate(route.throughput_per_s), p50, p99, errors))
+    return ["routes", *table(rows), ""]
 
 
 def _latency_lines(latency: Latency) -> list[str]:
@@ -128,34 +145,47 @@ def _check_lines(row: HonestyCheck) -> list[str]:
 
 
 def bench_document(
-    url: str, method: str, measurement: Measurement, verdict: Honesty
+    url: str, method: str | None, measurement: Measurement, verdict: Honesty
 ) -> dict[str, object]:
     """The document of ``--json``; seconds, bytes, ratios; null where there is no number."""
     summary = summarise(measurement)
     plan = measurement.plan
     kind = "open" if isinstance(plan, OpenLoop) else "closed"
     fields = {name: getattr(value, "value", value) for name, value in asdict(plan).items()}
-    latency = {
-        name: None if isinstance(value, float) and math.isnan(value) else value
-        for name, value in asdict(summary.latency).items()
-    }
     return {
         "schema": SCHEMA,
         "url": url,
-        "method": method.upper(),
+        "method": None if method is None else method.upper(),
         "plan": {"loop": kind, **fields},
         "window": asdict(measurement.window),
         "requests": summary.requests,
         "throughput_per_s": summary.throughput_per_s,
         "received_bytes": summary.received_bytes,
-        "latency": latency,
+        "latency": _latency_document(summary.latency),
         "outcomes": {outcome.name.lower(): count for outcome, count in summary.outcomes.items()},
         "statuses": {str(status): count for status, count in summary.statuses.items()},
         "errors": summary.errors,
+        "routes": [
+            {
+                "name": route.name,
+                "requests": route.requests,
+                "throughput_per_s": route.throughput_per_s,
+                "latency": _latency_document(route.latency),
+                "outcomes": {o.name.lower(): count for o, count in route.outcomes.items()},
+            }
+            for route in summary.routes
+        ],
         "send_lag_p99_s": summary.send_lag_p99_s,
         "mean_in_flight": summary.mean_in_flight,
         "generator": asdict(measurement.use),
         "honest": verdict.is_honest,
         "checks": [asdict(row) for row in verdict.rows],
         "notes": list(measurement.notes),
+    }
+
+
+def _latency_document(latency: Latency) -> dict[str, float | int | None]:
+    return {
+        name: None if isinstance(value, float) and math.isnan(value) else value
+        for name, value in asdict(latency).items()
     }

@@ -23,6 +23,7 @@ from labcoat.lab.trial.events import (
     Asked,
     BlockJudged,
     BlockVoided,
+    CampaignBegun,
     ComponentUp,
     CourseTold,
     Event,
@@ -37,6 +38,7 @@ from labcoat.model.domain import spelled
 from labcoat.model.stats import Decision, Verdict
 from labcoat.report.experiment import MARKS, VERDICTS
 from labcoat.report.format import clock, effect, evidence, rate, seconds
+from labcoat.report.tune.opening import opening
 
 _STYLES = {
     Verdict.IMPROVED: "green",
@@ -121,7 +123,7 @@ class LiveView:
                 self._asked(event)
             case BlockJudged():
                 self._judged(event)
-            case StepTaken() | CourseTold():
+            case CampaignBegun() | StepTaken() | CourseTold():
                 self._campaign(event)
             case _:
                 assert_never(event)
@@ -131,7 +133,11 @@ class LiveView:
         if event.blocks:
             self._line(f"  {escape(self._phase)} goes on after {_blocks(event.blocks)}")
 
-    def _campaign(self, event: StepTaken | CourseTold) -> None:
+    def _campaign(self, event: CampaignBegun | StepTaken | CourseTold) -> None:
+        if isinstance(event, CampaignBegun):
+            for line in opening(event.objective, event.budget_s, event.before):
+                self._line(escape(line))
+            return
         if isinstance(event, CourseTold):
             gain = f" · {100 * event.gain_ratio:+.0f} % so far" if event.gain_ratio else ""
             self._doing = f"{event.doing}{gain}"

@@ -6,12 +6,13 @@ import json
 import os
 import re
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from labcoat.errors import UsageError
+from labcoat.errors import PreflightError, UsageError
 
 if TYPE_CHECKING:
     from labcoat.model.metric import Metric
@@ -68,6 +69,23 @@ def open_study(study_file: Path | None) -> Study:
     file = find_study(Path.cwd()) if study_file is None else study_file
     settled(Path(os.path.abspath(file.expanduser())).parent)  # noqa: PTH100 - as read_study has it
     return read_study(file)
+
+
+def measuring_alone(study: Study) -> AbstractContextManager[None]:
+    """Nobody else measures this study meanwhile: two loads on one machine measure each other.
+
+    Raises, on entering: PreflightError with the other's pid, HostError.
+    """
+    from labcoat.host.hold import hold
+
+    return hold(
+        study.root / ".labcoat" / "measuring",
+        lambda pid: PreflightError(
+            f"labcoat measures this study already (pid {pid})",
+            where=f"study {study.name}",
+            way_out="wait until it has finished, or end it with Ctrl-C; nothing measured is lost",
+        ),
+    )
 
 
 def open_project(study_file: Path | None) -> Path:

@@ -20,8 +20,12 @@ class CommandRow:
 
 
 COMMANDS: tuple[CommandRow, ...] = (
+    CommandRow("init", "labcoat.cli.init", "Look at a project and write its labcoat.toml."),
     CommandRow("up", "labcoat.cli.up", "Start the study's stack and keep it up until Ctrl-C."),
     CommandRow("bench", "labcoat.cli.bench", "Put honest load on a URL and tell what it endured."),
+    CommandRow(
+        "workload", "labcoat.cli.workload", "Draft the mix of requests; show what will be sent."
+    ),
     CommandRow("doctor", "labcoat.cli.doctor", "Find what would spoil a measurement here."),
     CommandRow(
         "baseline", "labcoat.cli.baseline", "Measure the stack: noise, capacity, where time goes."

@@ -14,6 +14,7 @@ from labcoat.cli.exit_codes import ExitCode
 from labcoat.cli.options import (
     Duration,
     json_option,
+    measuring_alone,
     metric_of,
     open_study,
     print_document,
@@ -106,6 +107,7 @@ def command(  # noqa: PLR0913 one argument per flag
         slice_s = 0.5 if budget_s < SHORT_S else 1.0
     try:
         with (
+            measuring_alone(study),
             Journal.open(study.root / ".labcoat" / "journal.db") as journal,
             Generator() as generator,
             LiveView(total_s=budget_s) as view,

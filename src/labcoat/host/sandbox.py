@@ -10,7 +10,7 @@ import secrets
 import shutil
 import socket
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -73,6 +73,7 @@ class Sandbox:
         self.sockets = 0
         self.failed = False
         self.closed = False
+        self.hidden: tuple[bytes, ...] = ()
 
     @classmethod
     def open(
@@ -278,6 +279,10 @@ class Sandbox:
             log=process.tail(),
         )
 
+    def hide(self, texts: Iterable[str]) -> None:
+        """Keep these texts out of every log that outlives the sandbox; the longest first."""
+        self.hidden = tuple(text.encode() for text in texts)
+
     def log_of(self, process: Process) -> str:
         """Where the reader will find the log once the sandbox is gone."""
         if self.keep_logs_in is None:
@@ -298,11 +303,19 @@ class Sandbox:
         folder.mkdir(parents=True, exist_ok=True)
         for log in sorted({*self.root.rglob("*.log"), *self.logs}):
             if log.is_file() and not log.is_symlink():
-                shutil.copyfile(log, folder / self._kept_name(log))
+                self._keep_log(log, folder / self._kept_name(log))
         kept = [each for each in self.keep_logs_in.iterdir() if each.is_dir()]
         kept.sort(key=lambda each: each.stat().st_mtime_ns)
         for old in kept[:-KEPT_LOGS]:
             shutil.rmtree(old)
+
+    def _keep_log(self, log: Path, kept: Path) -> None:
+        """A copy, without what is hidden."""
+        with log.open("rb") as source, kept.open("wb") as target:
+            for line in source:
+                for text in self.hidden:
+                    line = line.replace(text, b"***")  # noqa: PLW2901 - one after the other
+                target.write(line)
 
 
 def _insist_ours(base: Path) -> None:

@@ -74,6 +74,7 @@ def loaded(text: str, *, where: str) -> Any:
 
 def study_document(study: Study) -> dict[str, Any]:
     """What the user asked for, without secrets."""
+    steps = study.workload.setup
     return {
         **{
             field.name: getattr(study, field.name)
@@ -86,6 +87,8 @@ def study_document(study: Study) -> dict[str, Any]:
             "cookies": study.workload.cookies,
             "base_dir": study.workload.base_dir,
             "normalise": study.workload.normalise,
+            # Told only where there is one: documents of older journals stay what they were.
+            **({"setup": [_request(step) for step in steps]} if steps else {}),
         },
     }
 
@@ -118,6 +121,7 @@ def _request(request: RequestTemplate) -> dict[str, Any]:
         ],
         "body_bytes": None if request.body is None else len(request.body.encode()),
         "expect": request.expect,
+        **({"captures": request.captures} if request.captures else {}),
     }
 
 

@@ -170,6 +170,7 @@ CONTENT: tuple[Knob, ...] = (
         relieves=(Relief.LAYER, Relief.WAITING, Relief.ALL),
         prior=0.5,
         trap="Headers differ (types, ETag, Cache-Control), and no code of the app guards a file.",
+        headers=frozenset({"cache-control", "content-type"}),
         constraints=(
             "the app serves /static/ from that folder, as Flask does unless told otherwise",
             "the file has no location /static/ of its own, and nginx may read the folder",

@@ -7,7 +7,7 @@ slice depends on the workload and the seed only, never on timing.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, repeat
 from typing import TYPE_CHECKING
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from labcoat.model.load import Target
-    from labcoat.model.workload import RequestTemplate, Workload
+    from labcoat.model.workload import Capture, RequestTemplate, Workload
 
 BLOCK = 128
 GOLDEN = (5**0.5 - 1) / 2
 """Requests bound at once: about 0.1 ms of work, so that binding never stalls the loop."""
 
-URL_SAFE = "/:?#[]@!$&'()*+,;=%-._~"
+URL_SAFE = "/:?#[]@!$&'()*+,;=%-._~\0"  # NUL marks a gap, and is gone once that is filled
 IDEMPOTENT = frozenset({"GET", "HEAD", "PUT", "DELETE", "OPTIONS", "TRACE"})
 WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 ANY_BELOW_400 = range(100, 400)
@@ -40,6 +40,8 @@ class Route:
 
     ``is_plain``: nothing of the body matters but its length. ``is_head``: the answer
     has no body whatever its head says. ``contains``, ``min_bytes``: checks of the body.
+    ``captures``: what the user takes from a right answer. ``has_gaps``: the bytes hold
+    marks that the user fills when it sends them.
     """
 
     index: int
@@ -49,6 +51,8 @@ class Route:
     is_idempotent: bool
     contains: bytes | None
     min_bytes: int
+    captures: tuple[Capture, ...]
+    has_gaps: bool
 
 
 Bound = tuple[bytes, Route]
@@ -61,16 +65,58 @@ def bind(
 
     Raises: UsageError, LoadError (a placeholder is wrong, a file is missing), at once.
     """
-    host = urlsplit(target.url).netloc.rpartition("@")[2]
-    templates = tuple(
-        _Template.of(index, request, workload.base_dir, host=host, keep_alive=keep_alive)
-        for index, request in enumerate(workload.requests)
-    )
+    templates = _templates(workload.requests, workload, target, keep_alive=keep_alive)
+    _check_gaps(_templates(workload.setup, workload, target, keep_alive=keep_alive), templates)
     rng = np.random.default_rng(seed)
     if len(templates) == 1 and templates[0].is_literal:
         return repeat(templates[0].bound(rng, 1)[0])
     weights = np.array([request.weight for request in workload.requests])
     return chain.from_iterable(_blocks(templates, np.cumsum(weights / weights.sum()), rng))
+
+
+def bind_setup(
+    workload: Workload, target: Target, *, user: int, keep_alive: bool = True
+) -> tuple[Bound, ...]:
+    """The steps that a user takes before its first slice; the n-th user is the same anywhere.
+
+    Raises: UsageError, LoadError (a placeholder is wrong, a file is missing).
+    """
+    rng = np.random.default_rng(user)
+    templates = _templates(workload.setup, workload, target, keep_alive=keep_alive)
+    return tuple(template.bound(rng, 1)[0] for template in templates)
+
+
+def has_gaps(workload: Workload) -> bool:
+    """Whether a request of the mix may have something to fill in; yes where that is in doubt."""
+    return any(
+        "{user}" in text or "{captured:" in text
+        for request in workload.requests
+        for text in (request.path, request.body or "", *(value for _, value in request.headers))
+    )
+
+
+def _templates(
+    requests: tuple[RequestTemplate, ...], workload: Workload, target: Target, *, keep_alive: bool
+) -> tuple[_Template, ...]:
+    host = urlsplit(target.url).netloc.rpartition("@")[2]
+    return tuple(
+        _Template.of(index, request, workload.base_dir, host=host, keep_alive=keep_alive)
+        for index, request in enumerate(requests)
+    )
+
+
+def _check_gaps(steps: Sequence[_Template], mix: Sequence[_Template]) -> None:
+    """Whether every gap can be filled when its request is sent. Raises: UsageError."""
+    known = {placeholders.USER}
+    for template in (*steps, *mix):
+        for name in template.gaps - known:
+            raise UsageError(
+                f"nothing has captured {name!r} when this request is sent",
+                where=f"request {template.name}",
+                way_out="capture it in a step of the set-up that comes before",
+            )
+        if template in steps:
+            known |= {capture.name for capture in template.route.captures}
 
 
 def _blocks(
@@ -101,13 +147,18 @@ def _offsets(rng: np.random.Generator) -> Iterator[float]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Template:
-    """A request whose texts are parsed. ``body`` is None where none is sent."""
+    """A request whose texts are parsed. ``body`` is None where none is sent.
 
+    ``gaps``: the names of what its user must have captured.
+    """
+
+    name: str
     route: Route
     method: str
     path: placeholders.Text
     headers: tuple[tuple[str, placeholders.Text], ...]
     body: placeholders.Text | None
+    gaps: frozenset[str]
 
     @classmethod
     def of(
@@ -118,23 +169,35 @@ class _Template:
         if body is None and method in WITH_BODY:
             body = ""
         expect = request.expect
+        path = placeholders.parse(request.path, base_dir=base_dir)
+        content = None if body is None else placeholders.parse(body, base_dir=base_dir)
+        headers = tuple(
+            (_token(name, "header name", request), _header(name, value, base_dir, request))
+            for name, value in _with_defaults(request, host, body, keep_alive=keep_alive)
+        )
+        texts = (path, content or (), *(text for _, text in headers))
+        gaps = frozenset(name for text in texts for name in placeholders.gaps(text))
         return cls(
+            name=request.name,
             route=Route(
                 index=index,
                 accepted=frozenset(expect.statuses) if expect.statuses else ANY_BELOW_400,
-                is_plain=method != "HEAD" and expect.contains is None and not expect.min_bytes,
+                is_plain=method != "HEAD"
+                and expect.contains is None
+                and not expect.min_bytes
+                and not request.captures,
                 is_head=method == "HEAD",
                 is_idempotent=method in IDEMPOTENT,
                 contains=None if expect.contains is None else expect.contains.encode(),
                 min_bytes=expect.min_bytes,
+                captures=request.captures,
+                has_gaps=bool(gaps),
             ),
             method=_token(method, "method", request),
-            path=placeholders.parse(request.path, base_dir=base_dir),
-            headers=tuple(
-                (_token(name, "header name", request), _header(name, value, base_dir, request))
-                for name, value in _with_defaults(request, host, body, keep_alive=keep_alive)
-            ),
-            body=None if body is None else placeholders.parse(body, base_dir=base_dir),
+            path=path,
+            headers=headers,
+            body=content,
+            gaps=gaps,
         )
 
     @property
@@ -162,7 +225,8 @@ class _Template:
         start = f"{self.method} {quote(path, safe=URL_SAFE)} HTTP/1.1\r\n{headers}"
         if body is None:
             return f"{start}\r\n".encode("latin-1")
-        return f"{start}Content-Length: {len(body)}\r\n\r\n".encode("latin-1") + body
+        length = 0 if self.route.has_gaps else len(body)  # known once the gaps are filled
+        return f"{start}Content-Length: {length}\r\n\r\n".encode("latin-1") + body
 
 
 def _with_defaults(

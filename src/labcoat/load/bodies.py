@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import httptools
 
+from labcoat.load import captures, heads
 from labcoat.model.load import Outcome
 
 if TYPE_CHECKING:
@@ -31,11 +32,12 @@ class Body:
     Keeps what the route's checks need, at most ``INSPECTED`` bytes as received.
     """
 
-    __slots__ = ("_decoder", "_head", "_keep", "_kept", "is_whole", "received")
+    __slots__ = ("_decoder", "_head", "_keep", "_kept", "_raw_head", "is_whole", "received")
 
     def __init__(self, raw_head: bytes, head: Head, route: Route) -> None:
         self.received = 0
         self._head = head
+        self._raw_head = raw_head
         self._keep = 0 if route.is_plain else max(INSPECTED, route.min_bytes)
         self._kept = bytearray()
         length = 0 if route.is_head else head.length
@@ -88,6 +90,23 @@ class Body:
         if route.contains is not None and route.contains not in body[:INSPECTED]:
             return Outcome.WRONG_BODY
         return Outcome.OK
+
+    def capture(self, route: Route, values: dict[str, str]) -> bool:
+        """Take what the route captures into a user's values; whether all of it was there."""
+
+        def body() -> str:
+            found = _decoded(bytes(self._kept), self._head.encoding, INSPECTED)
+            return found.decode("utf-8", "replace")
+
+        fields = heads.fields(self._raw_head)
+        is_whole = True
+        for wanted in route.captures:
+            value = captures.find(wanted.source.value, wanted.expression, headers=fields, body=body)
+            if value is None:
+                is_whole = False
+            else:
+                values[wanted.name] = value
+        return is_whole
 
 
 def _decoded(body: bytes, encoding: bytes, limit: int) -> bytes:

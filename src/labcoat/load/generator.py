@@ -14,6 +14,7 @@ from typing import IO, TYPE_CHECKING, ClassVar, Self
 
 from labcoat.errors import LoadError, UsageError
 from labcoat.load.messages import Failure, Forget, Order, Progress
+from labcoat.load.sessions import ATTEMPTS, LONGEST_S
 from labcoat.model.load import Measurement
 
 if TYPE_CHECKING:
@@ -115,7 +116,9 @@ class Generator:
             timeout_s=timeout_s,
             tells_progress=self.watch is not None,
         )
-        answer = self._ask(order, window.warmup_s + window.measure_s + timeout_s + PATIENCE_S)
+        set_up_s = LONGEST_S + ATTEMPTS * timeout_s if workload.setup else 0.0
+        lasts_s = set_up_s + window.warmup_s + window.measure_s + timeout_s
+        answer = self._ask(order, lasts_s + PATIENCE_S)
         if not isinstance(answer, Measurement):
             raise LoadError(f"the generator answered {answer!r}", where=target.url)
         return answer

@@ -90,6 +90,13 @@ def parse_head(raw: bytes) -> Head:
     )
 
 
+def fields(raw: bytes) -> list[tuple[str, str]]:
+    """The headers of a head that was parsed before, names and values as they were sent."""
+    lines = raw.decode("latin-1").split("\r\n")[1:]
+    pairs = (line.partition(":") for line in lines if line)
+    return [(name.strip(), value.strip()) for name, _, value in pairs]
+
+
 def _length(value: bytes | None) -> int | None:
     if value is None:
         return None

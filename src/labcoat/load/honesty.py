@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, assert_never
 import numpy as np
 
 from labcoat.load.summary import Summary, bounds_ns, is_measured, send_lags_s, summarise
-from labcoat.model.load import ClosedLoop, OpenLoop
+from labcoat.model.load import ClosedLoop, OpenLoop, Outcome
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -111,6 +111,8 @@ def judge(
             "a listen queue overflowed or packets were lost; each costs a second",
         )
     )
+    if Outcome.NOT_CAPTURED in summary.outcomes:
+        rows.append(_captures(summary))
     if headroom_ratio is not None:
         rows.append(_headroom(headroom_ratio))
     if host_before is not None and host_after is not None:
@@ -284,6 +286,25 @@ def _cpu(
         passed=value < limit,
         explanation=explanation,
         remedy="the generator is the limit, not the target: the throughput is a lower bound",
+    )
+
+
+def _captures(summary: Summary) -> HonestyCheck:
+    """Right answers that lacked what they were to give; what came after used an older value."""
+    lacking = {
+        route.name: route.outcomes[Outcome.NOT_CAPTURED]
+        for route in summary.routes
+        if Outcome.NOT_CAPTURED in route.outcomes
+    }
+    named = ", ".join(f"{count} of {name}" for name, count in lacking.items())
+    return HonestyCheck(
+        name="captures",
+        value=float(sum(lacking.values())),
+        limit=0.0,
+        unit="1",
+        passed=False,
+        explanation=f"answers lacked what was to be captured: {named}",
+        remedy="mend the expression of the capture, or let the route expect what tells it apart",
     )
 
 

@@ -10,21 +10,41 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Callable
 from time import monotonic_ns
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
 from labcoat.load import cookies, heads
 from labcoat.load.bodies import Body, BodyError
+from labcoat.load.captures import fill_wire
 from labcoat.load.heads import Head, HeadError
+from labcoat.load.sessions import Session
 from labcoat.model.load import Outcome
 
 if TYPE_CHECKING:
-    from labcoat.load.binding import Route
+    from labcoat.load.binding import Bound, Route
     from labcoat.load.dialler import Dialler
-    from labcoat.load.slice import Slice
 
 OK = int(Outcome.OK)
 WRONG_STATUS = int(Outcome.WRONG_STATUS)
+
+
+class Course(Protocol):
+    """What a lane belongs to: a slice, or the set-up of its user."""
+
+    next_request: Callable[[], Bound]
+    add: Callable[[int, int, int, int, int, int, int, int], None]
+    keeps_cookies: bool
+    keep_alive: bool
+    is_over: bool
+    connects: int
+    resent: int
+
+    def idle(self, lane: Lane, now: int) -> None:
+        """Take over a lane that has no request in flight any more."""
+
+    def rest(self, lane: Lane) -> None:
+        """Take over a lane whose connection was refused."""
 
 
 class Lane(asyncio.Protocol):
@@ -32,7 +52,8 @@ class Lane(asyncio.Protocol):
 
     ``is_busy``: a request is in flight (or its connection is being opened).
     ``is_parting``: the connection was ended by us, and the transport has not said so yet.
-    The connection outlives slices; cookies do not. After an answer that ends the
+    The connection outlives slices; cookies and captured values do not, but for those that
+    the user's set-up left. After an answer that ends the
     connection the lane is idle only once the transport has reported its end.
 
     A request on a connection that had answered before, of which nothing was answered,
@@ -44,6 +65,7 @@ class Lane(asyncio.Protocol):
     __slots__ = (
         "_answered",
         "_body",
+        "_completes",
         "_dialler",
         "_dialling",
         "_fd",
@@ -59,6 +81,7 @@ class Lane(asyncio.Protocol):
         "_route",
         "_slice",
         "_transport",
+        "_values",
         "_wire",
         "is_busy",
         "is_parting",
@@ -68,7 +91,7 @@ class Lane(asyncio.Protocol):
     def __init__(self, dialler: Dialler, known: dict[bytes, Head]) -> None:
         self._dialler = dialler
         self._known = known
-        self._slice: Slice | None = None
+        self._slice: Course | None = None
         self._transport: asyncio.Transport | None = None
         self._dialling: asyncio.Task[None] | None = None
         self._fd = -1
@@ -76,6 +99,8 @@ class Lane(asyncio.Protocol):
         self._head_bytes = 0
         self.is_parting = False
         self._jar: dict[bytes, bytes] = {}
+        self._values: dict[str, str] = {}
+        self._completes = False  # whether the user has anything to add to a request
         self._head: Head | None = None
         self._body: Body | None = None
         self._partial = b""
@@ -90,10 +115,22 @@ class Lane(asyncio.Protocol):
         """Whether the connection is open, as far as is known."""
         return self._transport is not None
 
-    def join(self, current: Slice | None) -> None:
-        """Belong to a slice from now on: its requests, its columns, no cookies yet."""
+    def join(self, current: Course | None, session: Session | None = None) -> None:
+        """Belong to a slice from now on: its requests, its columns, what its user has.
+
+        ``session``: None where no request has a gap; such a user has nothing yet.
+        """
         self._slice = current
         self._jar.clear()
+        self._values.clear()
+        self._completes = session is not None
+        if session is not None:
+            self._jar.update(session.jar)
+            self._values.update(session.values)
+
+    def session(self) -> Session:
+        """What the user has now."""
+        return Session(jar=dict(self._jar), values=dict(self._values))
 
     # -- sending -----------------------------------------------------------------------
 
@@ -102,8 +139,8 @@ class Lane(asyncio.Protocol):
         current = self._slice
         assert current is not None
         wire, route = current.next_request()
-        if self._jar:
-            wire = cookies.with_cookies(wire, self._jar)
+        if self._completes:
+            wire = self._completed(wire, route)
         self._route = route
         self._wire = wire
         self._first = 0
@@ -118,6 +155,12 @@ class Lane(asyncio.Protocol):
             self._transport.write(wire)
         else:
             self.dial()
+
+    def _completed(self, wire: bytes, route: Route) -> bytes:
+        """The request with what is this user's own: captured values, cookies."""
+        if route.has_gaps:
+            wire = fill_wire(wire, self._values)
+        return cookies.with_cookies(wire, self._jar) if self._jar else wire
 
     def _write(self, wire: bytes) -> None:
         """Write to the socket itself, and through the transport what it does not take."""
@@ -143,7 +186,7 @@ class Lane(asyncio.Protocol):
         except OSError:
             if self.is_busy:
                 self._end(Outcome.CONNECT_FAILED)
-                cast("Slice", self._slice).rest(self)
+                cast("Course", self._slice).rest(self)
         finally:
             if self._dialling is asyncio.current_task():
                 self._dialling = None
@@ -231,26 +274,35 @@ class Lane(asyncio.Protocol):
                 break
         self._head = head
         self._body = Body(raw, head, cast("Route", self._route))
-        current = cast("Slice", self._slice)
+        current = cast("Course", self._slice)
         if current.keeps_cookies:
             for value in head.cookies:
                 cookies.take(self._jar, value)
+                self._completes = True
         return data
 
     def _finish(self, now: int) -> None:
         """The answer is whole."""
-        head, body = cast("Head", self._head), cast("Body", self._body)
-        self._end(body.outcome(cast("Route", self._route)), done=now)
+        head = cast("Head", self._head)
+        self._end(self._outcome(), done=now)
         self._answered += 1
         if head.closes or self._is_last:
             self._part()
         else:
-            cast("Slice", self._slice).idle(self, now)
+            cast("Course", self._slice).idle(self, now)
+
+    def _outcome(self) -> Outcome:
+        """How the whole answer is judged; of a right one what is to be captured is taken."""
+        body, route = cast("Body", self._body), cast("Route", self._route)
+        outcome = body.outcome(route)
+        if route.captures and outcome is Outcome.OK and not body.capture(route, self._values):
+            return Outcome.NOT_CAPTURED
+        return outcome
 
     def _end(self, outcome: Outcome, *, done: int = 0) -> None:
         """Write the row of the request in flight; there is none afterwards."""
         self.is_busy = False
-        cast("Slice", self._slice).add(
+        cast("Course", self._slice).add(
             self._intended,
             self.sent,
             self._first,
@@ -291,7 +343,7 @@ class Lane(asyncio.Protocol):
         if not self.is_busy or current is None:
             return
         if self._head is not None and self._ends_with_connection(exc):
-            self._end(cast("Body", self._body).outcome(cast("Route", self._route)))
+            self._end(self._outcome())
         elif self._may_send_again():
             self._has_resent = True
             current.resent += 1
@@ -308,7 +360,7 @@ class Lane(asyncio.Protocol):
     def _may_send_again(self) -> bool:
         return (
             self._answered > 0
-            and not cast("Slice", self._slice).is_over
+            and not cast("Course", self._slice).is_over
             and not self._first
             and not self._has_resent
             and cast("Route", self._route).is_idempotent
@@ -319,11 +371,11 @@ class Lane(asyncio.Protocol):
         self._end(outcome)
         self.close()
         if self._transport is None:
-            cast("Slice", self._slice).idle(self, monotonic_ns())
+            cast("Course", self._slice).idle(self, monotonic_ns())
 
     def leave_unfinished(self) -> None:
         """Write the row of the request in flight as UNFINISHED; the lane stays busy with it."""
-        cast("Slice", self._slice).add(
+        cast("Course", self._slice).add(
             self._intended,
             self.sent,
             self._first,

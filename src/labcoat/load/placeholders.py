@@ -4,6 +4,9 @@
     {uuid}          a random UUID (version 4)
     {file:ids.txt}  a line of the file, uniform; blank lines are left out
     {a|b|c}         one of the words, uniform
+    {env:NAME}      a variable of labcoat's own environment, for what no file should hold
+    {user}          the number of the user that sends it, from 1
+    {captured:NAME} what that user captured from an earlier answer
     {{  }}          literal braces
 
 Drawing takes a seeded generator and a count: many values at once are several times
@@ -12,6 +15,7 @@ cheaper than one after the other, and the same seed gives the same values.
 
 from __future__ import annotations
 
+import os
 import re
 import uuid
 from collections.abc import Sequence
@@ -20,12 +24,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from labcoat.errors import LoadError, UsageError
+from labcoat.load.captures import mark
 
 if TYPE_CHECKING:
     import numpy as np
 
 _TOKEN = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
 _RANGE = re.compile(r"(-?\d+)\.\.(-?\d+)")
+_CAPTURED = re.compile(r"captured:([A-Za-z_][\w-]*)", re.ASCII)
 _UUID_BYTES = 16
 
 
@@ -65,7 +71,22 @@ class Uuid:
         ]
 
 
-Draw = WholeNumber | Choice | Uuid
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """``{captured:NAME}`` and ``{user}``: filled when the request is sent, by its user."""
+
+    name: str
+
+    def draw(self, rng: np.random.Generator, count: int) -> list[str]:
+        """Marks that stand for the value until then; nothing is drawn."""
+        del rng
+        return [mark(self.name)] * count
+
+
+USER = "user"
+"""The name of the gap that each user's own number fills."""
+
+Draw = WholeNumber | Choice | Uuid | Gap
 Text = tuple[str | Draw, ...]
 """Literal pieces and draws, in order."""
 
@@ -91,6 +112,9 @@ def parse(text: str, *, base_dir: str = ".") -> Text:
                 where=text,
                 way_out="write {{ and }} for literal braces",
             )
+        if token[1].startswith("env:"):
+            literal += _variable(token[1].removeprefix("env:"), text)
+            continue
         pieces += [literal, _placeholder(token[1], text, base_dir)]
         literal = ""
     pieces.append(literal + text[position:])
@@ -100,6 +124,10 @@ def parse(text: str, *, base_dir: str = ".") -> Text:
 def _placeholder(inside: str, text: str, base_dir: str) -> Draw:
     if inside == "uuid":
         return Uuid()
+    if inside == USER:
+        return Gap(USER)
+    if captured := _CAPTURED.fullmatch(inside):
+        return Gap(captured[1])
     if inside.startswith("file:"):
         return Choice(_lines(Path(base_dir) / inside.removeprefix("file:")))
     if bounds := _RANGE.fullmatch(inside):
@@ -114,8 +142,21 @@ def _placeholder(inside: str, text: str, base_dir: str) -> Draw:
     raise UsageError(
         f"no such placeholder: {{{inside}}}",
         where=text,
-        way_out="use {1..500}, {uuid}, {file:ids.txt} or {a|b|c}; {{ and }} are literal braces",
+        way_out="use {1..500}, {uuid}, {file:ids.txt}, {a|b|c}, {env:NAME}, {user} or"
+        " {captured:NAME}; {{ and }} are literal braces",
     )
+
+
+def _variable(name: str, text: str) -> str:
+    """The value of a variable; messages name it and never quote it. Raises: UsageError."""
+    value = os.environ.get(name)
+    if value is None:
+        raise UsageError(
+            f"{{env:{name}}}: the variable {name} is not set here",
+            where=text,
+            way_out=f"set it: export {name}=...",
+        )
+    return value
 
 
 def _lines(path: Path) -> tuple[str, ...]:
@@ -136,8 +177,13 @@ def _lines(path: Path) -> tuple[str, ...]:
 
 
 def is_literal(text: Text) -> bool:
-    """Whether nothing in it is drawn."""
-    return all(isinstance(piece, str) for piece in text)
+    """Whether nothing in it is drawn; a gap is not: it is filled."""
+    return all(isinstance(piece, str | Gap) for piece in text)
+
+
+def gaps(text: Text) -> tuple[str, ...]:
+    """The names of its gaps, in order."""
+    return tuple(piece.name for piece in text if isinstance(piece, Gap))
 
 
 def draw(text: Text, rng: np.random.Generator, count: int) -> Sequence[str]:

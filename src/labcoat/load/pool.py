@@ -9,13 +9,16 @@ from typing import TYPE_CHECKING
 from labcoat.errors import LoadError
 from labcoat.load.dialler import Dialler
 from labcoat.load.lane import Lane
+from labcoat.load.sessions import Session, set_up
 from labcoat.model.load import ClosedLoop
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from labcoat.load.heads import Head
+    from labcoat.load.messages import Order
     from labcoat.model.load import Plan, Target
+    from labcoat.model.workload import RequestTemplate
 
 AT_ONCE = 32
 """Connections opened together: fewer than the shortest listen queue of any server."""
@@ -33,6 +36,7 @@ class Pool:
     keep_alive: bool
     known: dict[bytes, Head] = field(default_factory=dict)
     lanes: list[Lane] = field(default_factory=list)
+    sessions: dict[tuple[RequestTemplate, ...], list[Session]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, target: Target, *, keep_alive: bool) -> Pool:
@@ -61,6 +65,16 @@ class Pool:
                 if late:
                     await self._close([lane for lane in together if not lane.is_connected])
         return tuple(self.lanes)
+
+    async def set_up(self, order: Order) -> int:
+        """Set up the users that have not been, one for each lane; how many these were.
+
+        Raises: LoadError if one cannot be.
+        """
+        known = self.sessions.setdefault(order.workload.setup, [])
+        fresh = self.lanes[len(known) :]
+        known += await set_up(order, fresh, first=len(known) + 1)
+        return len(fresh)
 
     async def _probe(self, timeout_s: float) -> None:
         """Open one connection where none is open. Raises: LoadError."""

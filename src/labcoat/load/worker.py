@@ -13,17 +13,22 @@ import gc
 import os
 import resource
 import sys
+from collections.abc import Sequence
+from dataclasses import replace
 from multiprocessing.connection import Connection
+from time import monotonic_ns
 from typing import assert_never
 
 import uvloop
 
 from labcoat.errors import LabcoatError, UsageError
 from labcoat.host.machine import read_host_counters
-from labcoat.load.binding import bind
+from labcoat.load.binding import bind, has_gaps
 from labcoat.load.messages import Failure, Forget, Order, Progress
+from labcoat.load.placeholders import USER
 from labcoat.load.pool import Pool
 from labcoat.load.precedence import take_precedence
+from labcoat.load.sessions import Session
 from labcoat.load.slice import ClosedSlice, OpenSlice, Slice
 from labcoat.model.load import (
     ClosedLoop,
@@ -95,6 +100,15 @@ class Worker:
             pool = Pool.of(order.target, keep_alive=order.keep_alive)
             self._pools[order.target, order.keep_alive] = pool
         lanes = await pool.ready(order.plan, timeout_s=order.timeout_s)
+        sessions: Sequence[Session | None] = [None] * len(lanes)
+        if has_gaps(order.workload):
+            sessions = [Session(values={USER: str(n + 1)}) for n in range(len(lanes))]
+        set_up_n, began_ns = 0, monotonic_ns()
+        if order.workload.setup:
+            set_up_n = await pool.set_up(order)
+            lanes = await pool.ready(order.plan, timeout_s=order.timeout_s)  # some were closed
+            sessions = pool.sessions[order.workload.setup]
+        set_up_s = (monotonic_ns() - began_ns) / 1e9
         current: Slice
         match order.plan:
             case ClosedLoop():
@@ -103,8 +117,8 @@ class Worker:
                 current = OpenSlice(order.plan, order, lanes, requests)
         if order.tells_progress:
             current.on_tick = lambda: self._tell_progress(current)
-        for lane in lanes:
-            lane.join(current)
+        for lane, session in zip(lanes, sessions, strict=False):  # more may have been set up
+            lane.join(current, session)
         gc.collect()
         gc.freeze()
         before = read_host_counters().syn_retransmits
@@ -113,7 +127,11 @@ class Worker:
         gc.unfreeze()
         for lane in lanes:
             lane.join(None)
-        return measurement(order, current, syn_retransmits=repeated)
+        measured = measurement(order, current, syn_retransmits=repeated)
+        if set_up_n:
+            note = f"{set_up_n} users were set up in {set_up_s:.1f} s, before the slice"
+            measured = replace(measured, notes=(*measured.notes, note))
+        return measured
 
     def _tell_progress(self, current: Slice) -> None:
         elapsed_ns = current.elapsed_ns()

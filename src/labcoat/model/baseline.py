@@ -137,7 +137,8 @@ class Ceiling:
     """How far the stack is from what the machine could give for this app.
 
     ``call_cpu_s``: CPU of one call in process, database behind it included.
-    ``call_wall_s``: how long a lone caller waits for it.
+    ``call_wall_s``: how long a lone caller waits for it; ``call_wait_s``: how much of that
+    is no CPU of the app or the database (an upstream, a lock, a disk).
     ``ideal_per_s``: cores / call_cpu_s. ``efficiency_ratio``: saturation over ideal.
     """
 
@@ -145,6 +146,7 @@ class Ceiling:
     call_app_cpu_s: float
     call_database_cpu_s: float
     call_wall_s: float
+    call_wait_s: float
     ideal_per_s: float
     efficiency_ratio: float
     bounds: tuple[Bound, ...]

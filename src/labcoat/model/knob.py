@@ -122,7 +122,9 @@ class Knob:
     (a placebo, or a level known to be slow); never proposed, though it may be tried by name.
     ``relieves``: what of a request it acts on; several add up. ``prior``: the chance that it
     helps by 2 % where its condition holds, or over all where that cannot be asked, from what is
-    published; it orders what is tried first and decides nothing.
+    published; it orders what is tried first and decides nothing. ``headers``: names of headers,
+    in small letters, that its trade-off says will differ: who allows the knob takes them as they
+    come, and nothing else of an answer.
     """
 
     name: str
@@ -141,6 +143,7 @@ class Knob:
     needs: str = ""
     needs_build: str = ""
     control: bool = False
+    headers: frozenset[str] = frozenset()
 
     @property
     def component(self) -> str:

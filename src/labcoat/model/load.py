@@ -95,6 +95,7 @@ class Outcome(IntEnum):
     TIMEOUT = 5
     BAD_RESPONSE = 6
     UNFINISHED = 7  # in flight when the slice ended: neither answered nor failed
+    NOT_CAPTURED = 8  # a right answer that lacks what its route captures
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

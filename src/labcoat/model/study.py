@@ -17,6 +17,10 @@ class Interface(Enum):
     ASGI = "asgi"
 
 
+Seed = tuple[str, ...] | Path
+"""A step that fills a database: a command as argv, or a file of SQL or of ``pg_dump``."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class App:
     """The user's app: what a server imports, where, and with which environment.
@@ -25,7 +29,7 @@ class App:
     the working directory. ``python``: the interpreter that has the app's packages.
     ``env``: name -> value; a value may hold ``{database.url}`` and the like, filled by
     the stack; values are secrets until shown otherwise and reach no log or journal.
-    ``seed``: argv that fills the database once, or None.
+    ``seed``: the steps that fill the database once, in order.
     """
 
     interface: Interface
@@ -33,7 +37,7 @@ class App:
     directory: Path
     python: Path
     env: tuple[tuple[str, str], ...] = ()
-    seed: tuple[str, ...] | None = None
+    seed: tuple[Seed, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,12 +45,14 @@ class ComponentSpec:
     """One component that the study names.
 
     ``name``: a component of labcoat.stack. ``file``: the user's own config file, or
-    None. ``options``: settings for components that have no file (command line
-    options). ``binary``: the program to start, None is "find it".
+    None. ``command``: the command line that starts it, as the study file has it, or None.
+    ``options``: settings over those of both. ``binary``: the program to start, None is
+    "find it".
     """
 
     name: str
     file: Path | None = None
+    command: str | None = None
     options: tuple[tuple[str, Level], ...] = ()
     binary: Path | None = None
 

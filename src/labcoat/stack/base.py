@@ -56,12 +56,14 @@ class Edited:
     """The user's own files with a variant's levels in force, and nothing rewired.
 
     ``files``: every file of the user's that the component reads. ``options``: levels that
-    belong under the component's ``options`` in labcoat.toml. ``runtime``: levels of ``python``
+    belong under the component's ``options`` in labcoat.toml. ``command``: the component's
+    ``command`` in labcoat.toml, None where it stays. ``runtime``: levels of ``python``
     that the files hold. ``by_hand``: what no file holds, in words that say where it goes.
     """
 
     files: tuple[FileEdit, ...] = ()
     options: Mapping[str, Level] = field(default_factory=dict)
+    command: str | None = None
     runtime: tuple[str, ...] = ()
     by_hand: tuple[str, ...] = ()
 
@@ -96,13 +98,15 @@ class Rendered:
     """Files (relative to Wiring.directory -> content) and argv that start a component.
 
     ``rewired``: each place where the user's file was rewired, for the user to read.
-    ``unprivileged``: it must not be root. ``stop_signal``: what asks it to end.
+    ``unprivileged``: it must not be root. ``stop_signal``: what asks it to end. ``unset``:
+    variables of the environment that the files and the argv say in its place.
     """
 
     files: Mapping[str, str]
     argv: tuple[str, ...]
     rewired: tuple[str, ...] = ()
     unprivileged: bool = False
+    unset: tuple[str, ...] = ()
     stop_signal: int = signal.SIGTERM
 
 

@@ -2,8 +2,8 @@
 
 The template lies in ``.labcoat/cache/<hash>``. It is copied there only after Postgres was shut
 down in order, under another name first: a half-made template is never seen. The hash covers
-Postgres' version, the seed's argv, the app's env as written, and the app's Python, SQL and CSV
-files.
+Postgres' version, the seed's steps and the files that they name, the app's env as written, and
+the app's Python, SQL and CSV files.
 """
 
 from __future__ import annotations
@@ -33,13 +33,12 @@ from labcoat.stack.postgres import (
     USER,
     answers,
     dsn,
-    placeholders,
     socket_name,
 )
+from labcoat.stack.seeding import Seeding, digest_parts
 
 KEPT = 3
 INITDB_TIMEOUT_S = 120.0
-SEED_TIMEOUT_S = 1800.0
 SEEDING = frozenset({".csv", ".py", ".sql"})
 SKIPPED = frozenset({"__pycache__", "node_modules", "site-packages", "venv"})
 _CHUNK = 1 << 24
@@ -85,8 +84,10 @@ class Clusters:
 
     def _key(self) -> str:
         digest = hashlib.sha256()
-        for part in (self.located.version, *(self.app.seed or ()), *map(str, self.app.env)):
+        for part in (self.located.version, *map(str, self.app.env)):
             digest.update(part.encode() + b"\0")
+        for content in digest_parts(self.app):
+            digest.update(content + b"\0")
         for path in files_below(self.app.directory, SEEDING):
             digest.update(str(path.relative_to(self.app.directory)).encode() + b"\0")
             digest.update(path.read_bytes() + b"\0")
@@ -135,7 +136,9 @@ class Clusters:
         )  # fmt: skip
         try:
             create_database(listen)
-            self._seed(listen)
+            Seeding(host=self.host, sandbox=self.sandbox, located=self.located, app=self.app).fill(
+                listen
+            )
         finally:
             self.sandbox.stop(process)
         if process.status() != 0:
@@ -145,24 +148,6 @@ class Clusters:
                 log=process.tail(),
                 way_out="see its last words; then try again",
             )
-
-    def _seed(self, listen: Endpoint) -> None:
-        if self.app.seed is None:
-            return
-        values = {**placeholders(listen), "python": str(self.app.python)}
-        argv = [environment.fill(word, values, where="[app] seed") for word in self.app.seed]
-        folder = self.sandbox.directory("seed")
-        env = {**environment.base(self.app, folder), **environment.filled(self.app, values)}
-        completed = self.host.run(argv, timeout_s=SEED_TIMEOUT_S, cwd=self.app.directory, env=env)
-        if completed.status != 0:
-            error = StackError(
-                f"the seed ended with status {completed.status}",
-                where=f"[app] seed = {list(self.app.seed)} in {self.app.directory}",
-                log=completed.tail(),
-                way_out="run it by hand against an empty database and mend what it says",
-            )
-            environment.mask(error, self.app)
-            raise error
 
     def _do(self, *argv: str, env: Mapping[str, str], folder: Path) -> Completed:
         completed = self.host.run(

@@ -48,6 +48,7 @@ def edited(study: Study, variant: Variant) -> Edits:
     files: dict[Path, FileEdit] = {}
     words: list[str] = []
     options: dict[str, Mapping[str, Level]] = {}
+    commands: dict[str, str] = {}
     for name, component in components.items():
         of_component = component.edited(variant)
         for file in of_component.files:
@@ -55,9 +56,11 @@ def edited(study: Study, variant: Variant) -> Edits:
         words += of_component.by_hand
         if of_component.options:
             options[name] = of_component.options
+        if of_component.command is not None:
+            commands[name] = of_component.command
         if name in _SERVERS:
             words += _of_the_runtime(study, variant, name, of_component)
-    study_file = _study_file(study, options, words)
+    study_file = _study_file(study, options, commands, words)
     if study_file is not None:
         _add(files, study_file)
     words += [
@@ -76,12 +79,16 @@ def _of_the_runtime(
 
 
 def _study_file(
-    study: Study, options: Mapping[str, Mapping[str, Level]], words: list[str]
+    study: Study,
+    options: Mapping[str, Mapping[str, Level]],
+    commands: Mapping[str, str],
+    words: list[str],
 ) -> FileEdit | None:
     """labcoat.toml, where settings of a component stand in it; None where none do."""
     stands = any(spec.file is None or spec.options for spec in study.components)
     if not stands or not study.file.is_file():
         words += _in_words(study, options)
+        words += _commands_in_words(study, commands)
         return None
     file = UserFile.read(study.file)
     text = file.text
@@ -90,6 +97,11 @@ def _study_file(
             text = toml.assign(text, name, levels, path=file.path)
         except RenderError:
             words += _in_words(study, {name: levels})
+    for name, command in commands.items():
+        try:
+            text = toml.command(text, name, command, path=file.path)
+        except RenderError:
+            words += _commands_in_words(study, {name: command})
     return FileEdit(path=file.path, before=file.text, after=text)
 
 
@@ -98,6 +110,11 @@ def _in_words(study: Study, options: Mapping[str, Mapping[str, Level]]) -> Itera
         for option, level in levels.items():
             said = f'"{level}"' if isinstance(level, str) else str(level).lower()
             yield f"{study.file.name}: {option} = {said} under [stack.{name}.options]"
+
+
+def _commands_in_words(study: Study, commands: Mapping[str, str]) -> Iterator[str]:
+    for name, command in commands.items():
+        yield f"{study.file.name}: command = {command!r} under [stack.{name}]"
 
 
 def _add(files: dict[Path, FileEdit], file: FileEdit) -> None:

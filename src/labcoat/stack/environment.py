@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from urllib.parse import unquote
 
 from labcoat.errors import LabcoatError, RenderError
 from labcoat.model.study import App
@@ -16,7 +17,16 @@ INHERITED = (
     "SSL_CERT_FILE", "TZ",
 )  # fmt: skip
 SHORTEST_SECRET = 4
+FILLED = frozenset({"database"})
+"""Components whose placeholders must be filled; other braces are the app's own."""
 
+_PASSWORD = re.compile(r"://[^\s/:@]*:([^\s@]+)@")
+_PUBLIC = frozenset(
+    {
+        "critical", "debug", "development", "error", "false", "info", "local", "localhost", "none",
+        "null", "prod", "production", "staging", "test", "testing", "true", "utf-8", "warning",
+    }
+)  # fmt: skip
 _PLACEHOLDER = re.compile(r"\{([a-z_]+(?:\.[a-z_]+)?)\}")
 
 
@@ -49,7 +59,7 @@ def fill(text: str, values: Mapping[str, str], *, where: str) -> str:
         name = found[1]
         if name in values:
             return values[name]
-        if "." not in name:
+        if name.partition(".")[0] not in FILLED:
             return found[0]
         known = ", ".join(f"{{{one}}}" for one in sorted(values)) or "none"
         raise RenderError(
@@ -62,9 +72,24 @@ def fill(text: str, values: Mapping[str, str], *, where: str) -> str:
 
 
 def secrets_of(app: App) -> tuple[str, ...]:
-    """The values of the app's environment that must not be shown, the longest first."""
-    values = {text for _, text in app.env if len(text) >= SHORTEST_SECRET and "{" not in text}
-    return tuple(sorted(values, key=len, reverse=True))
+    """The texts of the app's environment that must not be shown, the longest first.
+
+    Every value, and the password of every URL; not what a placeholder fills, nor words that
+    say nothing (``production``, ``True``), without which a log could not be read.
+    """
+    values = {
+        text
+        for _, text in app.env
+        if not any(name.partition(".")[0] in FILLED for name in _PLACEHOLDER.findall(text))
+    }
+    passwords = {unquote(found[1]) for _, text in app.env for found in _PASSWORD.finditer(text)}
+    passwords |= {found[1] for _, text in app.env for found in _PASSWORD.finditer(text)}
+    secret = {
+        text
+        for text in values | passwords
+        if len(text) >= SHORTEST_SECRET and text.lower() not in _PUBLIC
+    }
+    return tuple(sorted(secret, key=len, reverse=True))
 
 
 def mask(error: LabcoatError, app: App) -> None:

@@ -108,6 +108,7 @@ class Nginx:
         files = {
             name: apply(texts[path], rewiring.patches.get(path, ())) for path, name in names.items()
         }
+        files |= rewiring.files
         return Rendered(
             files=files, argv=_argv(wiring, names[self.adopted.root]), rewired=rewiring.told()
         )

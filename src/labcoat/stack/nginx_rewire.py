@@ -6,6 +6,7 @@ line of the user's file.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,7 +17,7 @@ from labcoat.model.stack import Endpoint, Speaks
 from labcoat.stack.base import Wiring
 from labcoat.stack.edit.patch import Patch
 from labcoat.stack.nginx_doors import Door, Listen, doors, inside, listens, servers, towards
-from labcoat.stack.nginx_files import Adopted, Site
+from labcoat.stack.nginx_files import SHIPPED, Adopted, Site
 
 TEMPORARY = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
 FROM_CONFIG_FOLDER = frozenset(
@@ -26,8 +27,18 @@ FROM_CONFIG_FOLDER = frozenset(
         "ssl_session_ticket_key", "ssl_trusted_certificate", "proxy_ssl_trusted_certificate",
     }
 )  # fmt: skip
+CERTIFICATES = ("ssl_certificate", "ssl_certificate_key")
+# Files of TLS without which a server still serves.
+DISPENSABLE = frozenset(
+    {
+        "ssl_client_certificate", "ssl_crl", "ssl_dhparam", "ssl_password_file",
+        "ssl_session_ticket_key", "ssl_trusted_certificate",
+    }
+)  # fmt: skip
+THROWAWAY = {"ssl_certificate": "throwaway.crt", "ssl_certificate_key": "throwaway.key"}
+"""A self-made certificate for localhost, known to everybody: it protects nothing."""
 FROM_PREFIX = frozenset({"alias", "root"})
-CACHES = frozenset({"proxy_cache_path", "uwsgi_cache_path"})
+CACHES = frozenset({f"{kind}_cache_path" for kind in ("fastcgi", "proxy", "scgi", "uwsgi")})
 OTHER_WORLDS = frozenset({"mail", "stream"})
 
 
@@ -42,6 +53,7 @@ class Rewiring:
     behind: Sequence[Endpoint]
     patches: dict[Path, list[Patch]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    files: dict[str, str] = field(default_factory=dict)
     _logs: dict[str, str] = field(default_factory=dict)
 
     def gather(self, names: Mapping[Path, str]) -> None:
@@ -93,6 +105,8 @@ class Rewiring:
                 self._log(site)
             elif name in CACHES or name.removesuffix("_temp_path") in TEMPORARY:
                 self._replace(site, 0, str(self.wiring.directory / self._named(words[0])))
+            elif name in {*CERTIFICATES, *DISPENSABLE} and self._tls(site):
+                continue
             elif name in FROM_CONFIG_FOLDER and not words[0].startswith(("/", "$", "data:")):
                 self._replace(site, 0, str(folder / words[0]))
             elif name in FROM_PREFIX and not words[0].startswith(("/", "$")):
@@ -100,6 +114,36 @@ class Rewiring:
                 self._replace(site, 0, str(near / words[0]))
             elif name == "load_module" and not words[0].startswith("/"):
                 self._module(site)
+
+    def _tls(self, site: Site) -> bool:
+        """Whether a file of TLS is not here, and has been seen to."""
+        name, word = site.directive.name, site.directive.words[0]
+        if name in CERTIFICATES and self._is_lacking(site):
+            self._replace(site, 0, str(self.wiring.directory / THROWAWAY[name]))
+            for file in THROWAWAY.values():
+                self.files[file] = (SHIPPED / file).read_text(encoding="ascii")
+            return True
+        if name in DISPENSABLE and not self._is_readable(word):
+            self._drop(site, "no such file for this user")
+            return True
+        return False
+
+    def _is_lacking(self, site: Site) -> bool:
+        """Whether a certificate or its key is not here: then the pair is replaced."""
+        pair = [
+            other
+            for other in self._live()
+            if other.directive.name in CERTIFICATES
+            and other.directive.args
+            and [id(a) for a in other.ancestors] == [id(a) for a in site.ancestors]
+        ]
+        return not all(self._is_readable(other.directive.words[0]) for other in pair)
+
+    def _is_readable(self, word: str) -> bool:
+        """Whether a path of the file is readable here; what is none counts as here."""
+        if word.startswith(("$", "data:", "engine:", "store:")):
+            return True
+        return os.access(self.adopted.root.parent / word, os.R_OK)
 
     def _log(self, site: Site) -> None:
         words = site.directive.words
@@ -180,7 +224,7 @@ class Rewiring:
                 "own file names",
             )
         seen: set[str] = set()
-        for door in ours:
+        for door in sorted(ours, key=_is_reserve):
             self._pass(door, upstream, seen)
         for door in every:
             if door not in ours:
@@ -323,6 +367,11 @@ def main_listen(sites: Sequence[Site], behind: Sequence[Endpoint]) -> Listen | N
     chosen = {id(block.directive) for block in ours or blocks[:1]}
     members = [m for m in every if any(id(a) in chosen for a in m.site.ancestors)]
     return next((m for m in members if m.is_plain), members[0] if members else None)
+
+
+def _is_reserve(door: Door) -> bool:
+    """Whether the server of an upstream block takes requests only if others fail, or never."""
+    return bool({"backup", "down"} & {*door.site.directive.words})
 
 
 def _is(one: Listen, other: Listen | None) -> bool:

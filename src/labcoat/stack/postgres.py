@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import ClassVar, Self
 from urllib.parse import quote
@@ -16,7 +16,7 @@ from labcoat.host.base import Host, Process
 from labcoat.model.stack import Endpoint, Speaks
 from labcoat.model.study import App, ComponentSpec
 from labcoat.model.variant import Level, Variant
-from labcoat.stack.base import Edited, Rendered, UserFile, Wiring
+from labcoat.stack.base import Edited, FileEdit, Rendered, UserFile, Wiring
 from labcoat.stack.edit import postgres as language
 from labcoat.stack.edit.lines import Setting, blanked
 from labcoat.stack.edit.patch import Patch, apply, spelled
@@ -58,6 +58,8 @@ class Postgres:
     speaks: ClassVar[tuple[Speaks, ...]] = (Speaks.POSTGRES,)
     origin: UserFile
     given: Given = field(default_factory=Given, repr=False)
+    said: tuple[tuple[UserFile, Setting], ...] = field(default=(), repr=False)
+    included: tuple[UserFile, ...] = ()
 
     @classmethod
     def adopt(cls, spec: ComponentSpec, app: App, *, behind: tuple[Endpoint, ...] = ()) -> Self:
@@ -68,9 +70,9 @@ class Postgres:
         if given.options:
             text = language.assign(origin.text, dict(given.options), path=origin.path)
             origin = UserFile(path=origin.path, text=text)
-        component = cls(origin=origin, given=given)
-        component._settings()
-        return component
+        said = tuple(_everything(origin))
+        read = dict.fromkeys(file for file, _ in said if file != origin)
+        return cls(origin=origin, given=given, said=said, included=tuple(read))
 
     def origin_endpoints(self) -> tuple[Endpoint, ...]:
         """TCP if the file says ``listen_addresses``, else the Unix socket."""
@@ -90,8 +92,9 @@ class Postgres:
         return None
 
     def origin_level(self, directive: str) -> Level | None:
-        """The level as written."""
-        return language.read(self.origin.text, directive, path=self.origin.path)
+        """The level as written, in the file in which the one in force stands."""
+        found = self._said().get(directive.lower())
+        return None if found is None else found[1].value
 
     def spare(self) -> tuple[Endpoint, ...]:
         """None."""
@@ -101,17 +104,21 @@ class Postgres:
         """The file, trust for the sandbox alone, and ``postgres -D``. Raises: RenderError."""
         path = self.origin.path
         levels = variant.levels(self.name)
-        text = language.assign(self.origin.text, levels, path=path) if levels else self.origin.text
-        settings = language.settings(text, path=path)
-        changes = list(self._includes(settings))
-        said = {setting.key: setting for setting in settings}
+        # What a later file says would win over this one, but not over the command line.
+        later = {name: level for name, level in levels.items() if self._place(name) is not None}
+        own = {name: level for name, level in levels.items() if name not in later}
+        text = language.assign(self.origin.text, own, path=path) if own else self.origin.text
+        changes = list(self._includes(language.settings(text, path=path)))
+        places = self._said()
+        said = {name: setting for name, (_, setting) in places.items()}
         moves = self._moves(said, wiring)
         notes = [
-            f"{path}:{said[name].line}: {name} {said[name].value} -> {value}"
+            f"{places[name][0].line(said[name].line)}: {name} {said[name].value} -> {value}"
             if name in said
             else f"{path}: {name} = {value} (was unsaid)"
             for name, value in moves.items()
         ]
+        moves |= {name: spelled(level) for name, level in later.items()}
         argv = [*wiring.binary, "-D", str(data_directory(wiring))]
         argv += ["-c", f"config_file={wiring.directory / FILE}"]
         for name, value in moves.items():
@@ -125,15 +132,31 @@ class Postgres:
         )
 
     def edited(self, variant: Variant) -> Edited:
-        """postgresql.conf, or options; files that it includes stay as they are."""
-        return self.given.edited(
-            variant.levels(self.name),
+        """postgresql.conf, or what it includes, where the level in force stands; or options."""
+        levels = variant.levels(self.name)
+        elsewhere: dict[UserFile, dict[str, Level]] = {file: {} for file in self.included}
+        for name in [name for name in levels if name not in dict(self.given.options)]:
+            place = self._place(name)
+            if place is not None:
+                elsewhere[place][name] = levels[name]
+        moved = {name for of_file in elsewhere.values() for name in of_file}
+        edited = self.given.edited(
+            {name: level for name, level in levels.items() if name not in moved},
             assign=language.assign,
             by_hand=lambda name, level: (
                 f"postgres: the line {name} = {language.quoted(spelled(level))} in the"
                 " postgresql.conf of your cluster"
             ),
         )
+        others = (
+            FileEdit(
+                path=file.path,
+                before=file.text,
+                after=language.assign(file.text, of_file, path=file.path),
+            )
+            for file, of_file in elsewhere.items()
+        )
+        return replace(edited, files=(*edited.files, *others))
 
     def check(self, host: Host, rendered: Rendered, wiring: Wiring) -> None:
         """``postgres -C``, which reads the file and its values. Raises: RenderError."""
@@ -176,8 +199,14 @@ class Postgres:
             return {}
         return {name: float(value or 0.0) for name, value in zip(names, row, strict=True)}
 
-    def _settings(self) -> tuple[Setting, ...]:
-        return language.settings(self.origin.text, path=self.origin.path)
+    def _said(self) -> dict[str, tuple[UserFile, Setting]]:
+        """Each setting in force, with the file that says it: the last one in reading order."""
+        return {setting.key: (file, setting) for file, setting in self.said}
+
+    def _place(self, name: str) -> UserFile | None:
+        """The included file in which the level in force stands; None for the user's own."""
+        found = self._said().get(name.lower())
+        return found[0] if found is not None and found[0] != self.origin else None
 
     def _includes(self, settings: tuple[Setting, ...]) -> Iterator[tuple[Patch, str]]:
         """Included files are found from the user's folder, whatever folder the copy lies in."""
@@ -221,6 +250,28 @@ class Postgres:
             moves["log_destination"] = "stderr"
         moves |= {name: "C" for name in LOCALES if name in said and said[name].value != "C"}
         return moves
+
+
+def _everything(file: UserFile, chain: tuple[Path, ...] = ()) -> Iterator[tuple[UserFile, Setting]]:
+    """Every setting of a file and of what it includes, as Postgres reads them.
+
+    Raises: RenderError with file and line, also for a file that includes itself.
+    """
+    for setting in language.settings(file.text, path=file.path):
+        if setting.key not in language.INCLUDES:
+            yield file, setting
+            continue
+        target = file.path.parent / setting.value
+        is_folder = setting.key == "include_dir"
+        for path in sorted(target.glob("[!.]*.conf")) if is_folder else [target]:
+            if path in (*chain, file.path):
+                raise RenderError(
+                    f"{path} includes itself",
+                    where=file.line(setting.line),
+                    way_out="take one of the includes out",
+                )
+            if path.is_file():
+                yield from _everything(UserFile.read(path), (*chain, file.path))
 
 
 def data_directory(wiring: Wiring) -> Path:

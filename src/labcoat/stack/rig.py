@@ -57,6 +57,7 @@ class Rig:
         self.sandbox = sandbox
         self.study = study
         self.components = adopt(study)
+        sandbox.hide(environment.secrets_of(study.app))
         self._specs = {spec.name: spec for spec in study.components}
         self._located: dict[str, Located] = {}
         self._facts: Facts | None = None
@@ -281,7 +282,8 @@ class Rig:
         for name, text in rendered.files.items():
             path = wiring.directory / name
             self.sandbox.write(path, text, unprivileged=rendered.unprivileged)
-        wiring = replace(wiring, argv=rendered.argv)
+        env = {name: value for name, value in wiring.env.items() if name not in rendered.unset}
+        wiring = replace(wiring, argv=rendered.argv, env=env)
         component.check(self.host, rendered, wiring)
         launch = Launch(
             name=component.name,
@@ -303,8 +305,10 @@ class Rig:
             file = self._specs[component.name].file
             if file is not None:  # what was refused may be the user's own line
                 error.where = f"{file}, {error.where}"
-            if any(line.startswith("Traceback") for line in error.log):
-                error.way_out = way_out_of(error.log)
+            is_python = any(line.startswith("Traceback") for line in error.log)
+            error.way_out = (
+                way_out_of(error.log) if is_python else way_out_of(error.log, error.way_out or "")
+            )
             raise
         return Layer(
             name=component.name,

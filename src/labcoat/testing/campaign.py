@@ -62,6 +62,8 @@ from labcoat.testing.stack import SimulatedComponent, SimulatedStack
 NS = 1_000_000_000
 PER_S = 1000.0
 BOOT_S, WARMUP_S = 2.0, 1.0
+HEADROOM = 1e4
+"""Times the origin's throughput: the simulated generator is never the limit."""
 RHYTHM = Rhythm(slice_s=0.4, discard_s=0.1)
 EPOCH_S = 2 * BOOT_S + 2 * WARMUP_S + 4 * (RHYTHM.slice_s + RHYTHM.discard_s)
 """What an epoch takes on the simulated clock: 8 seconds."""
@@ -436,7 +438,8 @@ def _put_in_place(patch: pytest.MonkeyPatch, lab: SimulatedLab) -> None:
 
     def describe(*given: Any, **named: Any) -> Baseline:
         found = compose(*given, **named)
-        return replace(found, ceiling=replace(found.ceiling, efficiency_ratio=lab.efficiency))
+        ceiling = replace(found.ceiling, efficiency_ratio=lab.efficiency)
+        return replace(found, ceiling=ceiling, headroom_ratio=HEADROOM)
 
     def sit(*given: Any, **named: Any) -> Spending:
         found = sit_down(*given, **named)
@@ -476,7 +479,6 @@ def _put_in_place(patch: pytest.MonkeyPatch, lab: SimulatedLab) -> None:
         "gather": lab._gather,  # noqa: SLF001
         "hand_over": hand_over,
         "keep_patch": lambda *_: None,
-        "measure_headroom": lambda *_: 1e6,
         "origin_digest": lambda *_: "0",
         "sit_down": sit,
     }.items():

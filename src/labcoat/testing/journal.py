@@ -52,7 +52,7 @@ def a_study(root: Path = Path("/project"), *, users: int = 32, secret: str = SEC
             directory=root,
             python=Path("/usr/bin/python3"),
             env=(("DATABASE_URL", f"postgresql://shop:{secret}@db/shop"), ("SECRET_KEY", secret)),
-            seed=("psql", f"postgresql://shop:{secret}@db/shop"),
+            seed=(("psql", f"postgresql://shop:{secret}@db/shop"),),
         ),
         components=(
             ComponentSpec(name="uwsgi", file=root / "uwsgi.ini", options=(("processes", 4),)),

@@ -24,7 +24,7 @@ from labcoat.host.sandbox import Sandbox
 from labcoat.model.host import TreeCounters
 from labcoat.model.load import Target
 from labcoat.model.stack import Endpoint, Speaks
-from labcoat.model.study import App, ComponentSpec, Interface, Study
+from labcoat.model.study import App, ComponentSpec, Interface, Seed, Study
 from labcoat.model.variant import ORIGIN, Level, Variant
 from labcoat.model.workload import RequestTemplate, Workload
 from labcoat.stack import probe
@@ -248,7 +248,7 @@ def tiny_study(
     interface: Interface = Interface.WSGI,
     source: str | None = None,
     env: Mapping[str, str] | None = None,
-    seed: tuple[str, ...] | None = None,
+    seed: tuple[Seed, ...] = (),
 ) -> Study:
     """A study of an app in one file, ``tiny.py`` in ``folder``, that answers "hello"."""
     text = source if source is not None else (WSGI if interface is Interface.WSGI else ASGI)

@@ -21,14 +21,17 @@ from labcoat.lab.experiment.answers import (
     said_of,
     unpacked,
 )
+from labcoat.lab.experiment.epoch import given_up
 from labcoat.lab.trial.spoken import Spoken, spoken
 from labcoat.lab.trial.workbench import Workbench
 from labcoat.model.experiment import Arm
 from labcoat.model.stack import Endpoint, Speaks
-from labcoat.model.workload import RequestTemplate, Workload
+from labcoat.model.variant import Variant
+from labcoat.model.workload import Capture, RequestTemplate, Source, Workload
 from labcoat.stack.probe import Answer
 from labcoat.stack.standing import Standing
 from labcoat.testing.baseline import two_routes
+from labcoat.testing.experiment import question
 from labcoat.testing.host import FakeHost
 from labcoat.testing.http import Received, Reply, Script, ScriptedServer, reply
 from labcoat.testing.stack import SimulatedStack
@@ -152,6 +155,32 @@ def test_a_route_is_told_of_once() -> None:
     assert found.differences == (("home", "status 500, not 200"), ("buy", "status 500, not 200"))
 
 
+def test_headers_that_a_trade_off_names_are_taken_as_they_come_and_nothing_else() -> None:
+    plain = replace(HOME, headers=(("content-type", "text/plain"),))
+    for treatment, differences in [
+        (plain, ()),
+        (replace(plain, digest="bb", size=900), (("home", "another body (900 bytes, not 1000)"),)),
+        (replace(plain, status=404), (("home", "status 404, not 200"),)),
+    ]:
+        found = judge_answers(
+            ASKED,
+            {Arm.BASELINE: [HOME], Arm.TREATMENT: [treatment]},
+            given_up=frozenset({"content-type"}),
+        )
+        assert found.differences == differences
+
+
+def test_a_question_gives_up_what_its_changes_name() -> None:
+    static = {"nginx.location.static": "/srv/static/"}
+    assert given_up(question()) == frozenset()
+    assert given_up(question({"uwsgi.processes": 2, **static})) == {
+        "cache-control",
+        "content-type",
+    }
+    both = replace(question(static), baseline=Variant.of(static))
+    assert given_up(both) == frozenset()
+
+
 def answer(
     content: bytes = b"hello", headers: Sequence[tuple[str, str]] = (), status: int = 200
 ) -> Answer:
@@ -256,6 +285,34 @@ def test_of_a_very_long_mix_a_sample_is_asked_each_once() -> None:
     asked = [one.route for one in each_route(replace(MIX, requests=routes), seed=3)]
     assert len(set(asked)) == len(asked) == MANY
     assert asked == [one.route for one in each_route(replace(MIX, requests=routes), seed=3)]
+
+
+def test_an_arm_is_asked_as_a_user_who_is_set_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SHOP_PASSWORD", "p w")
+    token = Capture(name="token", source=Source.JSON, expression="/t")
+    form = RequestTemplate(path="/login", name="form", captures=(token,))
+    login = RequestTemplate(
+        path="/login", name="login", method="POST",
+        body="t={captured:token}&n={user}&p={env:SHOP_PASSWORD}",
+    )  # fmt: skip
+    page = RequestTemplate(path="/account?t={captured:token}", name="page")
+    mix = Workload(requests=(page,), setup=(form, login))
+    packed = gzip.compress(b'{"t": "a+b"}')
+
+    def guarded(received: Received) -> Reply:
+        if received.path == "/login" and received.method == "GET":
+            return reply(packed, headers="Content-Encoding: gzip\r\n")
+        if received.path == "/login":
+            return reply(headers="Set-Cookie: session=1\r\n")
+        return reply(received.headers.get("cookie", "nobody").encode())
+
+    with ScriptedServer(guarded) as server:
+        asked = tuple(each_route(mix, seed=1))
+        (said,) = ask_all(standing_at(server), asked, mix, timeout_s=5.0)
+    assert [request.path for request in server.requests] == ["/login", "/login", "/account?t=a%2Bb"]
+    assert server.requests[1].body == b"t=a%2Bb&n=1&p=p w"
+    assert server.requests[2].headers["cookie"] == "session=1"
+    assert said.status == 200
 
 
 def test_a_workload_without_cookies_sends_none() -> None:

@@ -17,6 +17,7 @@ from labcoat.lab.campaign.candidates import Candidate, LeftOut
 from labcoat.lab.campaign.compose import Ending, compose_tune, outcome_of
 from labcoat.lab.campaign.confirmation import Confirmed
 from labcoat.lab.campaign.course import Course, Key, Taken
+from labcoat.lab.campaign.crew import crew_of
 from labcoat.lab.campaign.screening import STOPPED
 from labcoat.lab.campaign.shares import shares_of
 from labcoat.lab.campaign.spending import Spending
@@ -169,6 +170,7 @@ def story(tmp_path: Path) -> Iterator[Story]:
                 origin="0",
                 before=before,
                 shares=shares_of(before, server="uwsgi"),
+                crew=crew_of(before, server="uwsgi"),
                 server="uwsgi",
                 candidates=tuple(candidate(each) for each in (A, B, C, ("uwsgi.a", 2))),
                 left_out=(),

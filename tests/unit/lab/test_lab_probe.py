@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from labcoat.lab.baseline.ceiling import PROBE
+from labcoat.load import captures
 
 pytestmark = pytest.mark.slow
 
@@ -98,6 +99,7 @@ def probe(
     target: str = "tinyapp:app",
     cookies: bool = True,
     calls: tuple[dict[str, Any], ...] = (HOME, BUY),
+    setup: tuple[dict[str, Any], ...] = (),
 ) -> tuple[subprocess.CompletedProcess[str], dict[str, Any] | None]:
     """Run the probe as ``measure_calls`` does, in a folder of its own."""
     (folder / "tinyapp.py").write_text(textwrap.dedent(source))
@@ -111,6 +113,9 @@ def probe(
         "cookies": cookies,
         "seconds": 0.05,
         "warmup_s": 0.01,
+        "captures": captures.__file__,
+        "user": 3,
+        "setup": setup,
         "calls": calls,
     }
     (box / "order.json").write_text(json.dumps(order))
@@ -211,3 +216,52 @@ def test_an_app_that_fails_leaves_its_last_words_and_no_result(
     assert done.returncode == 1
     assert said in done.stderr
     assert result is None
+
+
+LOGIN = """
+from urllib.parse import parse_qs
+
+def app(environ, start_response):
+    form = parse_qs(environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0)).decode())
+    known = environ.get("HTTP_COOKIE") == "session=3"
+    if environ["PATH_INFO"] == "/login" and environ["REQUEST_METHOD"] == "GET":
+        start_response("200 OK", [("X-Token", "a+b")])
+        return [b"<form>"]
+    if environ["PATH_INFO"] == "/login" and form == {"token": ["a+b"], "name": ["u3"]}:
+        start_response("303 See Other", [("Set-Cookie", "session=3")])
+        return [b""]
+    allowed = known and environ["QUERY_STRING"] == "t=a%2Bb"
+    start_response("200 OK" if allowed else "403 Forbidden", [])
+    return [b""]
+"""
+
+STEPS: tuple[dict[str, Any], ...] = (
+    {"route": "form", "method": "GET", "path": "/login", "headers": [], "body": "",
+     "captures": [["token", "header", "x-token"]], "statuses": []},
+    {"route": "login", "method": "POST", "path": "/login",
+     "headers": [["Content-Type", captures.FORM], ["Content-Length", "0"]],
+     "body": f"token={captures.mark('token')}&name=u{captures.mark('user')}",
+     "captures": [], "statuses": [303]},
+)  # fmt: skip
+ACCOUNT = {**HOME, "path": f"/account?t={captures.mark('token')}"}
+
+
+def test_the_user_of_a_probe_logs_in_before_the_mix(tmp_path: Path) -> None:
+    _, result = probe(tmp_path, LOGIN, setup=STEPS, calls=(ACCOUNT,))
+    assert result is not None
+    assert (result["refused"], result["calls"]["home"] > 0) == (0, True)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"path": "/elsewhere"}, "the set-up's step 'form' was answered with 403"),
+        ({"captures": [["token", "json", "/no"]]}, "the answer to 'form' does not hold 'token'"),
+    ],
+)
+def test_a_set_up_that_fails_in_process_is_named(
+    tmp_path: Path, change: dict[str, Any], said: str
+) -> None:
+    process, result = probe(tmp_path, LOGIN, setup=({**STEPS[0], **change},), calls=(ACCOUNT,))
+    assert result is None
+    assert said in process.stderr

@@ -13,7 +13,7 @@ from labcoat.lab.study.study_file import find_study, read_study, read_workload
 from labcoat.lab.study.study_form import StudyForm
 from labcoat.lab.study.study_mistakes import PLACES
 from labcoat.model.study import App, ComponentSpec, Interface, Study
-from labcoat.model.workload import Expectation, RequestTemplate, Workload
+from labcoat.model.workload import Capture, Expectation, RequestTemplate, Source, Workload
 from labcoat.stack.components import COMPONENTS
 
 SMALL = """
@@ -126,7 +126,7 @@ def test_every_key_arrives(write: Write, tmp_path: Path, monkeypatch: pytest.Mon
             ("KEY", "<hush{name}>"),
             ("JSON", '{"a": {"b": 1}}'),
         ),
-        seed=("{python}", "-m", "shop.seed"),
+        seed=(("{python}", "-m", "shop.seed"),),
     )
     assert [component.name for component in study.components] == ["nginx", "granian", "postgres"]
     nginx, granian, _ = study.components
@@ -189,7 +189,8 @@ WRONG: list[tuple[str, str, str]] = [
     ("app", "env = { A = '{env:NO_SUCH_VARIABLE}' }",
      "app.env.A: {{env:NO_SUCH_VARIABLE}}: the variable NO_SUCH_VARIABLE is not set here"),
     ("app", "env = { A = '{redis.url}' }", "app.env.A: unknown placeholder {{redis.url}}; known are "
-     "{{database.url}} and {{env:NAME}}"),
+     "{{database.url}}, {{database.location}}, {{database.host}}, {{database.port}}, "
+     "{{database.name}}, {{database.user}}, {{env:NAME}}"),
     ("app", 'env = { A = "\\u0000" }',
      "app.env.A: an environment variable cannot hold a NUL character"),
     ("app", "seed = ['{pyton}']", "app.seed[0]: unknown placeholder {{pyton}}; known are {{python}} "
@@ -208,13 +209,13 @@ WRONG: list[tuple[str, str, str]] = [
     ("stack", "nginx = false", "stack.nginx: expected the path of its file, true for none, or a "
      'table such as {{ file = "..." }}'),
     ("stack", "nginx = { fil = 'nginx.conf' }", 'stack.nginx.fil: unknown key; did you mean "file"?; '
-     "known are file, options, binary"),
+     "known are file, command, options, binary"),
     ("stack", "nginx = { options = { a = 1 } }",
      "stack.nginx.options: nginx takes no options; write its settings into its file"),
     ("stack", "nginx = { binary = './no' }",
      "stack.nginx.binary: there is no program ./no at {root}/no"),
     ("stack", "nginx = { wait = { a = 1 } }",
-     "stack.nginx.wait: unknown key; known are file, options, binary"),
+     "stack.nginx.wait: unknown key; known are file, command, options, binary"),
     ("stack", "gunicorn = { options = { a = [1] } }",
      "stack.gunicorn.options.a: expected a string, a number, true or false"),
     ("workload", "users = '3'", "workload.users: expected a whole number, got '3'"),
@@ -227,7 +228,19 @@ WRONG: list[tuple[str, str, str]] = [
     ("request", "path = '/a b'",
      "workload.requests[0].path: a path holds no blanks (write %20), got '/a b'"),
     ("request", "path = '/{nonsense}'", "workload.requests[0].path: no such placeholder: {{nonsense}}; "
-     "use {{1..500}}, {{uuid}}, {{file:ids.txt}} or {{a|b|c}}; {{{{ and }}}} are literal braces"),
+     "use {{1..500}}, {{uuid}}, {{file:ids.txt}}, {{a|b|c}}, {{env:NAME}}, {{user}} or {{captured:NAME}}; {{{{ and }}}} are literal braces"),
+    ("request", "path = '/{env:LABCOAT_NO_SUCH}'",
+     "workload.requests[0].path: {{env:LABCOAT_NO_SUCH}}: the variable LABCOAT_NO_SUCH is not set here; set it: export LABCOAT_NO_SUCH=..."),
+    ("request", "path = '/{captured:token}'",
+     "workload.requests[0].path: {{captured:token}}: no step of the set-up before it captures token"),
+    ("request", "capture = { t = { regex = '(' } }",
+     "workload.requests[0].capture.t: not a regular expression: missing ), unterminated subpattern at position 0, in '('"),
+    ("request", "capture = { t = { xpath = '//a' } }",
+     "workload.requests[0].capture.t: say where to find it with exactly one of regex, json, header, cookie"),
+    ("request", "capture = { t = { json = 'a' } }",
+     "workload.requests[0].capture.t: a JSON pointer starts with '/', got 'a'"),
+    ("workload", "setup = [{ path = '/', weight = 2 }]",
+     "workload.setup[0].weight: unknown key; known are path, method, name, headers, body, body_file, capture, expect"),
     ("request", "path = '/{file:empty.txt}'",
      "workload.requests[0].path: a file of the workload is empty"),
     ("request", "body_file = 'huge.json'",
@@ -318,13 +331,16 @@ def test_one_wrong_key_is_told_with_its_line(
         ),
         (
             SMALL.replace("gunicorn = true", "granian = 'nginx.conf'"),
-            ["line 5  stack.granian: granian reads no file; use granian = { options = { ... } }"],
+            [
+                "line 5  stack.granian: granian reads no file of settings; "
+                'use granian = { command = "granian ..." }'
+            ],
         ),
         (
             SMALL.replace('path = "/"', 'paht = "/"'),
             [
                 'line 7  workload.requests[0].paht: unknown key; did you mean "path"?; known are '
-                "path, method, weight, name, headers, body, body_file, expect",
+                "path, method, name, headers, body, body_file, capture, expect, weight",
                 "line 7  workload.requests[0].path: is missing",
             ],
         ),
@@ -480,3 +496,34 @@ def test_patterns_of_what_may_differ_must_be_patterns(tmp_path: Path) -> None:
     with pytest.raises(UsageError) as caught:
         read_workload(file)
     assert "not a regular expression" in caught.value.log[0]
+
+
+def test_a_workload_of_its_own_file(write: Write, tmp_path: Path) -> None:
+    (tmp_path / "load").mkdir()
+    (tmp_path / "load" / "ids.txt").write_text("7\n")
+    (tmp_path / "load" / "mix.toml").write_text(
+        "[workload]\nusers = 5\n"
+        "[[workload.setup]]\npath = '/login'\ncapture = { token = { json = '/t' } }\n"
+        "[[workload.requests]]\npath = '/{file:ids.txt}?{captured:token}'\n"
+    )
+    study = read_study(
+        write('workload = "load/mix.toml"\n[app]\nwsgi = "shop:app"\n[stack]\ngunicorn = true\n')
+    )
+    assert (study.users, study.workload.base_dir) == (5, str(tmp_path / "load"))
+    assert study.root == tmp_path
+    (step,) = study.workload.setup
+    assert step.captures == (Capture(name="token", source=Source.JSON, expression="/t"),)
+
+
+def test_mistakes_of_a_workload_file_are_told_with_its_own_lines(
+    write: Write, tmp_path: Path
+) -> None:
+    study = write('workload = "mix.toml"\n[app]\nwsgi = "shop:app"\n[stack]\ngunicorn = true\n')
+    assert mistakes(study) == [f"line 1  workload: there is no file {tmp_path / 'mix.toml'}"]
+    (tmp_path / "mix.toml").write_text("[workload]\n\nrequests = [{ path = 'x' }]\n")
+    with pytest.raises(UsageError) as caught:
+        read_study(study)
+    assert caught.value.where == str(tmp_path / "mix.toml")
+    assert caught.value.log == (
+        "line 3  workload.requests[0].path: a path starts with '/', got 'x'",
+    )

@@ -12,7 +12,8 @@ from typing import Any
 from labcoat.errors import StackError
 from labcoat.host.base import Launch, Process
 from labcoat.host.sandbox import Sandbox
-from labcoat.lab.trial.spoken import spoken
+from labcoat.lab.trial.spoken import Spoken, spoken, spoken_setup
+from labcoat.load import captures
 from labcoat.model.study import Study
 
 PROBE = Path(__file__).with_name("probe.py")
@@ -128,6 +129,9 @@ def _start_probe(
         "cookies": study.workload.cookies,
         "seconds": seconds,
         "warmup_s": WARMUP_S,
+        "captures": captures.__file__,
+        "user": cpu + 1,
+        "setup": setup_of(study, user=cpu + 1),
         "calls": calls_of(study, seed=study.seed + cpu),
     }
     sandbox.write(folder / "order.json", json.dumps(order))
@@ -147,16 +151,33 @@ def _start_probe(
 
 def calls_of(study: Study, *, seed: int) -> list[dict[str, Any]]:
     """The requests of the mix as a server would hand them to the app."""
+    return [_call(each) for each in spoken(study.workload, seed=seed, count=CALLS)]
+
+
+def setup_of(study: Study, *, user: int) -> list[dict[str, Any]]:
+    """What this user sends before the mix, and what it takes from the answers."""
     return [
         {
-            "route": each.route,
-            "method": each.method,
-            "path": each.path,
-            "headers": each.headers,
-            "body": each.body.decode("utf-8"),
+            **_call(each),
+            # In process nobody unpacks: an app that packs what it is asked to would hide it.
+            "headers": [h for h in each.headers if h[0].lower() != "accept-encoding"],
+            "captures": [(c.name, c.source.value, c.expression) for c in each.captures],
+            "statuses": list(step.expect.statuses),
         }
-        for each in spoken(study.workload, seed=seed, count=CALLS)
+        for each, step in zip(
+            spoken_setup(study.workload, user=user), study.workload.setup, strict=True
+        )
     ]
+
+
+def _call(each: Spoken) -> dict[str, Any]:
+    return {
+        "route": each.route,
+        "method": each.method,
+        "path": each.path,
+        "headers": each.headers,
+        "body": each.body.decode("utf-8"),
+    }
 
 
 def _result(study: Study, folder: Path, process: Process) -> dict[str, Any]:

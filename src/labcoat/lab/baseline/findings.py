@@ -287,6 +287,7 @@ def _ceiling(
             call_app_cpu_s=calls.app_cpu_s,
             call_database_cpu_s=calls.database_cpu_s,
             call_wall_s=gathered.call_alone.wall_s,
+            call_wait_s=max(0.0, gathered.call_alone.wall_s - gathered.call_alone.cpu_s),
             ideal_per_s=ideal,
             efficiency_ratio=eta,
             bounds=known,

@@ -1,7 +1,8 @@
 """One call of the app, over and over, with no server around it.
 
 A program of its own, started under the app's interpreter, which may have none of
-labcoat's packages: the standard library only, and no import of ours. It speaks
+labcoat's packages: the standard library only, and of ours nothing but the file that the
+order names, which is like that too. It speaks
 through files in a folder: reads ``order.json``, makes ``ready`` when warm, waits for
 ``go``, measures, leaves ``result.json``. Pinned to one CPU, so that c of them at once
 load c CPUs as workers would.
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import importlib.util
 import io
 import json
 import os
@@ -34,6 +36,8 @@ class Call:
         self.path, _, self.query = order["path"].partition("?")
         self.headers = order["headers"]
         self.body = order["body"].encode("utf-8")
+        self.captures = order.get("captures", [])
+        self.statuses = order.get("statuses", [])
 
     def environ(self, cookie: str) -> dict[str, Any]:
         """A fresh WSGI environ, as a server would make it."""
@@ -103,7 +107,15 @@ class Jar:
         return "; ".join(f"{name}={value}" for name, value in self.cookies.items())
 
 
-def call_wsgi(app: Any, call: Call, jar: Jar) -> int:
+class Answer:
+    """What a step of the set-up was answered: headers, and pieces of the body."""
+
+    def __init__(self) -> None:
+        self.headers: list[Any] = []
+        self.pieces: list[bytes] = []
+
+
+def call_wsgi(app: Any, call: Call, jar: Jar, kept: Answer | None = None) -> int:
     """Make one call, consume the body as a server must, return the status."""
     answer: list[Any] = []
 
@@ -112,12 +124,15 @@ def call_wsgi(app: Any, call: Call, jar: Jar) -> int:
         for name, value in headers:
             if name.lower() == "set-cookie":
                 jar.take(value)
+        if kept is not None:
+            kept.headers = list(headers)
         return lambda _chunk: None
 
     body = app(call.environ(jar.header()), start_response)
     try:
-        for _chunk in body:
-            pass
+        for chunk in body:
+            if kept is not None:
+                kept.pieces.append(chunk)
     finally:
         close = getattr(body, "close", None)
         if close is not None:
@@ -125,7 +140,7 @@ def call_wsgi(app: Any, call: Call, jar: Jar) -> int:
     return int(answer[0][:3])
 
 
-async def call_asgi(app: Any, call: Call, jar: Jar) -> int:
+async def call_asgi(app: Any, call: Call, jar: Jar, kept: Answer | None = None) -> int:
     """Make one call and take every message of the answer, return the status."""
     status = 0
     given = False
@@ -144,6 +159,10 @@ async def call_asgi(app: Any, call: Call, jar: Jar) -> int:
             for name, value in message.get("headers", ()):
                 if name.lower() == b"set-cookie":
                     jar.take(value.decode("latin-1"))
+                if kept is not None:
+                    kept.headers.append((name.decode("latin-1"), value.decode("latin-1")))
+        elif kept is not None and message["type"] == "http.response.body":
+            kept.pieces.append(message.get("body", b""))
 
     await app(call.scope(jar.header()), receive, send)
     return status
@@ -242,13 +261,64 @@ def _await_start(folder: Path) -> None:
         time.sleep(0.002)
 
 
+class Visitor:
+    """The one user of this probe: it fills what it captured into what it sends next."""
+
+    def __init__(self, order: dict[str, Any]) -> None:
+        spec = importlib.util.spec_from_file_location("captures", order["captures"])
+        if spec is None or spec.loader is None:
+            raise RuntimeError("cannot load " + order["captures"])
+        self.captures: Any = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(self.captures)
+        self.values = {"user": str(order["user"])}
+
+    def call(self, order: dict[str, Any]) -> Call:
+        """The call with its gaps filled."""
+        fill = self.captures.fill
+        given = [(name, fill(value, self.values)) for name, value in order["headers"]]
+        kinds = [value for name, value in order["headers"] if name.lower() == "content-type"]
+        spell = self.captures.in_body(kinds[-1] if kinds else "")
+        body = fill(order["body"], self.values, spell)
+        length = str(len(body.encode("utf-8")))  # of a body with gaps it was not known before
+        return Call(
+            {
+                **order,
+                "path": fill(order["path"], self.values, self.captures.in_path),
+                "headers": [
+                    (name, length if name.lower() == "content-length" else value)
+                    for name, value in given
+                ],
+                "body": body,
+            }
+        )
+
+    def learn(self, call: Call, status: int, answer: Answer) -> None:
+        """Take what the step captures. Raises: RuntimeError naming the step."""
+        if status not in call.statuses and (call.statuses or status >= 400):
+            raise RuntimeError(f"the set-up's step {call.route!r} was answered with {status}")
+        for name, source, expression in call.captures:
+            found = self.captures.find(
+                source,
+                expression,
+                headers=answer.headers,
+                body=lambda: b"".join(answer.pieces).decode("utf-8", "replace"),
+            )
+            if found is None:
+                raise RuntimeError(f"the answer to {call.route!r} does not hold {name!r}")
+            self.values[name] = found
+
+
 def measure(order: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """Load the app, warm it, wait for the signal, measure."""
-    calls = [Call(each) for each in order["calls"]]
+    """Load the app, set its user up, warm it, wait for the signal, measure."""
     app = load_app(order["target"])
     jar = Jar(kept=order["cookies"])
+    visitor = Visitor(order)
     seconds, warmup_s = order["seconds"], order["warmup_s"]
     if order["interface"] == "wsgi":
+        for each in order["setup"]:
+            step, answer = visitor.call(each), Answer()
+            visitor.learn(step, call_wsgi(app, step, jar, answer), answer)
+        calls = [visitor.call(each) for each in order["calls"]]
         measure_wsgi(app, calls, jar, warmup_s)
         _await_start(folder)
         started = time.monotonic_ns()
@@ -256,6 +326,10 @@ def measure(order: dict[str, Any], folder: Path) -> dict[str, Any]:
         return tally.document(started, time.monotonic_ns())
 
     async def work() -> dict[str, Any]:
+        for each in order["setup"]:
+            step, answer = visitor.call(each), Answer()
+            visitor.learn(step, await call_asgi(app, step, jar, answer), answer)
+        calls = [visitor.call(each) for each in order["calls"]]
         await measure_asgi(app, calls, jar, warmup_s)
         _await_start(folder)
         began = time.monotonic_ns()

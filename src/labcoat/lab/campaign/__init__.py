@@ -3,6 +3,7 @@
     tuning       the whole: preflight, screening, removal, confirmation, the document
     candidates   which levels may be asked about, and what each could give at most
     shares       where a request's time goes, and the bound that follows
+    crew         how many workers keep the cores busy, and what another number promises
     worth        what another epoch on a question promises per second
     course       what is known so far: the incumbent, its steps, every experiment, the clock
     screening    one change at a time; the next epoch goes where it promises most

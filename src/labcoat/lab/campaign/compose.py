@@ -71,6 +71,7 @@ def outcome_of(course: Course, confirmed: Confirmed | None, stopped: str) -> str
 
 def compose_tune(course: Course, ending: Ending) -> TuneFinding:
     """The document."""
+    course.holding = discoveries(course.bench.journal, course.bench.study_id)
     confirmed = ending.confirmed
     outcome = outcome_of(course, confirmed, ending.stopped)
     confirmation = None if confirmed is None else _confirmation(course, confirmed)
@@ -115,12 +116,11 @@ def _told(
             reason=f"left after {blocks} block{'' if blocks == 1 else 's'}",
         )
     knob = next((each.knob for each in course.candidates if change and each.change == change), None)
-    journal = course.bench.journal
     context = Context(
         origin_level=None if change is None else change.before,
         origin_is_said=change is not None and change.before_is_said,
         headroom_per_s=course.headroom_per_s,
-        online=experiment.record.id in discoveries(journal, course.bench.study_id),
+        online=experiment.record.id in course.holding,
         knob=knob,
     )
     return tell(experiment, decision, guards, context)

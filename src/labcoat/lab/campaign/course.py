@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from labcoat.lab.campaign.asked import Tune
 from labcoat.lab.campaign.candidates import Candidate, LeftOut
+from labcoat.lab.campaign.crew import Crew
 from labcoat.lab.campaign.shares import Shares
 from labcoat.lab.campaign.spending import Spending
 from labcoat.lab.campaign.worth import Means
@@ -75,7 +76,8 @@ class Course:
     kept out. ``removals``: of a knob, the experiment that measured its removal from the set.
     ``journaled``: ids of experiments whose verdict the journal has.
     ``under_way``: the experiment that had the last epoch. ``forgiven``: experiments of which an
-    arm once did not come up that had stood before.
+    arm once did not come up that had stood before. ``holding``: ids of experiments whose verdict
+    holds among all that were asked, known at the end.
     """
 
     bench: Workbench
@@ -85,6 +87,7 @@ class Course:
     origin: str
     before: Baseline
     shares: Shares
+    crew: Crew
     server: str
     candidates: tuple[Candidate, ...]
     left_out: tuple[LeftOut, ...]
@@ -103,6 +106,7 @@ class Course:
     known: list[ExperimentRecord] = field(default_factory=list)
     under_way: str = ""
     forgiven: set[str] = field(default_factory=set)
+    holding: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         journal = self.bench.journal
@@ -233,8 +237,16 @@ class Course:
 
     def hope(self, key: Key) -> float:
         """What a change may be expected to give where it helps, a ratio."""
-        hopes = [self.shares.hope(each.knob) for each in self.candidates_of(key)]
-        return math.prod(1 + each for each in hopes) - 1
+        return math.prod(1 + self._hope(each) for each in self.candidates_of(key)) - 1
+
+    def _hope(self, candidate: Candidate) -> float:
+        """Of a number of workers, what it promises over the present one, within its bound."""
+        knob = candidate.knob
+        now = dict(self.incumbent.assignment).get(knob.name, candidate.change.before)
+        if not self.crew.counts(knob) or not isinstance(now, int):
+            return self.shares.hope(knob)
+        promised = self.crew.gain(now, int(candidate.level))
+        return min(max(0.0, promised), self.shares.bound(knob))
 
     def oriented(self, experiment: Experiment) -> list[float]:
         """Its values so far, signed so that up is better."""

@@ -28,6 +28,7 @@ from labcoat.lab.campaign.candidates import candidates
 from labcoat.lab.campaign.compose import IMPROVED, Ending, compose_tune, outcome_of
 from labcoat.lab.campaign.confirmation import Confirmed, confirm
 from labcoat.lab.campaign.course import Course
+from labcoat.lab.campaign.crew import crew_of
 from labcoat.lab.campaign.removal import prune
 from labcoat.lab.campaign.screening import STOPPED, screen, worth_of
 from labcoat.lab.campaign.shares import shares_of
@@ -37,8 +38,7 @@ from labcoat.lab.experiment.history import read_history
 from labcoat.lab.handover.digests import Digests, digests_of
 from labcoat.lab.handover.patch import hand_over, keep_patch
 from labcoat.lab.trial.arms import SERVER_NAMES
-from labcoat.lab.trial.events import Listener, PhaseFinished
-from labcoat.lab.trial.headroom import measure_headroom
+from labcoat.lab.trial.events import CampaignBegun, Listener, PhaseFinished
 from labcoat.lab.trial.origin import origin_digest
 from labcoat.lab.trial.workbench import Workbench
 from labcoat.load.base import LoadGenerator
@@ -117,11 +117,11 @@ def _begin(
     facts = bench.host.facts()
     before = _baseline(bench, rig, sandbox, asked, origin)
     spending.tell()
+    bench.tell(CampaignBegun(objective=asked.objective, budget_s=asked.budget_s, before=before))
     server = next(layer.name for layer in before.layers if layer.name in SERVER_NAMES)
     peaks = {layer.name: layer.peaks for layer in before.layers}
-    may_try, left_out = candidates(
-        rig, asked, facts, peaks=peaks, wanted_workers=_wanted_workers(before)
-    )
+    crew = crew_of(before, server=server)
+    may_try, left_out = candidates(rig, asked, facts, peaks=peaks, wanted_workers=crew.wanted)
     course = Course(
         bench=bench,
         rig=rig,
@@ -130,10 +130,11 @@ def _begin(
         origin=origin,
         before=before,
         shares=shares_of(before, server=server),
+        crew=crew,
         server=server,
         candidates=may_try,
         left_out=left_out,
-        headroom_per_s=measure_headroom(bench, sandbox),
+        headroom_per_s=_headroom_per_s(before),
         spending=spending,
         history=read_history(bench.journal, bench.study_id, facts),
     )
@@ -216,13 +217,10 @@ def _kept_baseline(bench: Workbench, origin: str) -> Baseline | None:
         return None  # of another version of labcoat: measured again
 
 
-def _wanted_workers(before: Baseline) -> float:
-    """How many requests must be worked on at once, so that no core waits for one.
-
-    cores x (how long a worker is held by a call, over the CPU that the call takes of the cores).
-    """
-    ceiling = before.ceiling
-    return before.waterfall.cores * ceiling.call_wall_s / max(ceiling.call_cpu_s, 1e-9)
+def _headroom_per_s(before: Baseline) -> float | None:
+    """What the generator reached where there was nothing to wait for, as the baseline saw it."""
+    ratio = before.headroom_ratio
+    return None if ratio is None else ratio * before.saturation.throughput_per_s.value
 
 
 def _refuse_noise(course: Course) -> None:

@@ -1,7 +1,8 @@
 """Same answers: whether both arms say the same to the same requests.
 
 A stack that is faster because it answers otherwise has regressed, whatever its speed. Each
-route is asked of both arms, by one user each with the cookies that they are given. Where
+route is asked of both arms, by one user each, set up as every user is, with the cookies that
+they are given. Where
 the answers differ, both arms are asked again, as long as they do and up to six times in all:
 what an arm does not always say itself (a token in the body, the id in a ``Location``, one of
 two banners) is unstable and is not compared; of such a body only the rough size is.
@@ -14,13 +15,16 @@ import hashlib
 import re
 import zlib
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from random import Random
 from urllib.parse import urlsplit
 
-from labcoat.lab.trial.spoken import Spoken, spoken
+from labcoat.lab.trial.spoken import Spoken, spoken, spoken_setup
 from labcoat.lab.trial.workbench import Workbench
+from labcoat.load import captures
+from labcoat.load.placeholders import USER
 from labcoat.model.experiment import Arm
+from labcoat.model.stack import Endpoint
 from labcoat.model.workload import Workload
 from labcoat.stack import probe
 from labcoat.stack.standing import Standing
@@ -99,10 +103,12 @@ def compare_answers(
     *,
     seed: int,
     unstable: Collection[str] = (),
+    given_up: Collection[str] = (),
 ) -> Comparison:
     """Ask both arms the same, each route once, and tell what differs.
 
     ``unstable``: routes that are known to differ between two boots of one stack.
+    ``given_up``: headers of which the change says itself that they differ.
     """
     workload = bench.study.workload
     asked = tuple(each_route(workload, seed=seed))
@@ -112,7 +118,7 @@ def compare_answers(
         rounds.append(
             {arm: ask_all(arms[arm], asked, workload, timeout_s=timeout_s) for arm in Arm}
         )
-        found = judge_answers(asked, *rounds, known=unstable)
+        found = judge_answers(asked, *rounds, known=unstable, given_up=given_up)
         if not found.differences or len(rounds) == ROUNDS:
             return found
 
@@ -131,10 +137,12 @@ def judge_answers(
     asked: Sequence[Spoken],
     *rounds: Mapping[Arm, Sequence[Said]],
     known: Collection[str] = (),
+    given_up: Collection[str] = (),
 ) -> Comparison:
     """What differs between the arms in every round and is said in all of them. Pure.
 
-    ``known``: routes that are unstable whatever these rounds say.
+    ``known``: routes that are unstable whatever these rounds say. ``given_up``: headers that
+    are not compared.
     """
     differences: dict[str, str] = {}
     unstable: dict[str, None] = {}
@@ -153,7 +161,11 @@ def judge_answers(
         if is_unstable or unstable_headers:
             unstable[request.route] = None
         what = [
-            ours.differs(theirs, is_unstable=is_unstable, unstable_headers=unstable_headers)
+            ours.differs(
+                theirs,
+                is_unstable=is_unstable,
+                unstable_headers={*unstable_headers, *given_up},
+            )
             for ours, theirs in zip(said[Arm.TREATMENT], said[Arm.BASELINE], strict=True)
         ]
         if all(what):
@@ -169,31 +181,66 @@ def ask_all(
     standing: Standing, asked: Iterable[Spoken], workload: Workload, *, timeout_s: float
 ) -> tuple[Said, ...]:
     """The answers of one arm to one user, in order."""
-    jar: dict[str, str] = {}
-    front = standing.layers[0].wiring.listen
     own = urlsplit(standing.target.url).netloc
+    visitor = _Visitor(standing.layers[0].wiring.listen, workload, timeout_s)
+    for step in spoken_setup(workload, user=1):
+        visitor.ask(step)
     heard = []
     for request in asked:
-        headers = request.headers
-        if jar and workload.cookies:
-            headers += (("Cookie", "; ".join(f"{name}={value}" for name, value in jar.items())),)
-        answer = probe.ask(
-            front,
-            request.method,
-            request.path,
-            headers=headers,
-            body=request.body,
-            timeout_s=timeout_s,
-        )
+        answer = visitor.ask(request)
         if answer is None:
             heard.append(Said(status=0))
-            continue
+        else:
+            heard.append(said_of(answer, own=own, normalise=workload.normalise))
+    return tuple(heard)
+
+
+@dataclass(slots=True)
+class _Visitor:
+    """One user who asks: what it was given it sends along, what it captured it fills in."""
+
+    front: Endpoint
+    workload: Workload
+    timeout_s: float
+    jar: dict[str, str] = field(default_factory=dict)
+    values: dict[str, str] = field(default_factory=lambda: {USER: "1"})
+
+    def ask(self, request: Spoken) -> probe.Answer | None:
+        """The answer to one request, or None if there was none."""
+        sent = request.filled(self.values)
+        headers = sent.headers
+        if self.jar and self.workload.cookies:
+            pairs = "; ".join(f"{name}={value}" for name, value in self.jar.items())
+            headers += (("Cookie", pairs),)
+        answer = probe.ask(
+            self.front,
+            sent.method,
+            sent.path,
+            headers=headers,
+            body=sent.body,
+            timeout_s=self.timeout_s,
+        )
+        if answer is not None:
+            self._learn(answer, request)
+        return answer
+
+    def _learn(self, answer: probe.Answer, request: Spoken) -> None:
+        packing = "identity"
         for name, value in answer.headers:
             if name.lower() == "set-cookie":
                 key, _, content = value.partition(";")[0].partition("=")
-                jar[key.strip()] = content.strip()
-        heard.append(said_of(answer, own=own, normalise=workload.normalise))
-    return tuple(heard)
+                self.jar[key.strip()] = content.strip()
+            elif name.lower() == "content-encoding":
+                packing = value
+        for wanted in request.captures:
+            found = captures.find(
+                wanted.source.value,
+                wanted.expression,
+                headers=answer.headers,
+                body=lambda: unpacked(answer.content, packing).decode("utf-8", "replace"),
+            )
+            if found is not None:
+                self.values[wanted.name] = found
 
 
 def said_of(answer: probe.Answer, *, own: str, normalise: Sequence[str] = ()) -> Said:

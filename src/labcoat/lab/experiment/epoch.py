@@ -6,12 +6,14 @@ import time
 from collections.abc import Mapping
 
 from labcoat.errors import StackError
+from labcoat.knobs import KNOBS
 from labcoat.lab.experiment.answers import Comparison, compare_answers
 from labcoat.lab.experiment.ending import blamed, judge_voids, weigh
 from labcoat.lab.experiment.experiment import EPOCH, Experiment
 from labcoat.lab.trial.arms import ask_each, boot, warm_up_both
 from labcoat.lab.trial.events import BlockVoided, SliceMeasured
 from labcoat.lab.trial.pairing import MeasuredBlock, Terms, measure_block, slots_of
+from labcoat.lab.trial.question import Question
 from labcoat.lab.trial.schedule import PlannedBlock, PlannedEpoch, redraw, schedule
 from labcoat.lab.trial.workbench import Reading, Workbench
 from labcoat.model.experiment import Arm
@@ -34,13 +36,19 @@ def measure_epoch(bench: Workbench, rig: Rig, experiment: Experiment, *riders: E
     slots = slots_of(epoch.first_slot)
     try:
         for arm, slot in slots.items():
-            arms[arm] = boot(bench, rig, slot, variants[arm], own_database=question.own_databases)
+            arms[arm] = boot(
+                bench, rig, slot, variants[arm], own_database=_own_databases(bench, question)
+            )
         if experiment.compared == 0:
             ask_each(bench, arms[Arm.BASELINE])
         warmed = warm_up_both(bench, tuple(arms.values()))
         experiment.unsteady += sum(not warm.is_steady for warm in warmed)
         compared = compare_answers(
-            bench, arms, seed=epoch.blocks[0].seed, unstable=experiment.unstable
+            bench,
+            arms,
+            seed=epoch.blocks[0].seed,
+            unstable=experiment.unstable,
+            given_up=given_up(question),
         )
         experiment.restart_s.append(time.monotonic() - started)
         by_boot = _differ_by_boot(bench, rig, experiment, compared, arms, epoch)
@@ -56,6 +64,12 @@ def measure_epoch(bench: Workbench, rig: Rig, experiment: Experiment, *riders: E
         for standing in arms.values():
             bench.generator.forget(standing.target)
         rig.stop(*arms.values())
+
+
+def given_up(question: Question) -> frozenset[str]:
+    """Headers that are not compared: the trade-off of what is changed says that they differ."""
+    changed = {name for name, _ in question.changes}
+    return frozenset().union(*(knob.headers for knob in KNOBS if knob.name in changed))
 
 
 def _differ_by_boot(
@@ -81,11 +95,16 @@ def _differ_by_boot(
         rig,
         treatment.arm,
         experiment.question.baseline,
-        own_database=experiment.question.own_databases,
+        own_database=_own_databases(bench, experiment.question),
     )
     control = compare_answers(bench, arms, seed=epoch.blocks[0].seed, unstable=experiment.unstable)
     both = {route for route, _ in control.differences}
     return tuple(route for route, _ in compared.differences if route in both)
+
+
+def _own_databases(bench: Workbench, question: Question) -> bool:
+    """Whether each arm gets a clone of its own: what one writes never reaches the other."""
+    return question.own_databases or bench.study.workload.writes
 
 
 def _next(experiment: Experiment) -> tuple[PlannedEpoch, list[PlannedBlock]]:

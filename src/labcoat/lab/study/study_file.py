@@ -8,29 +8,35 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import sys
 import tomllib
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
 from labcoat.errors import UsageError
+from labcoat.lab.study import env_file
 from labcoat.lab.study.study_form import (
     PLACEHOLDER,
+    AppForm,
     ComponentForm,
     ExpectForm,
     RequestForm,
+    StepForm,
     StudyForm,
     WorkloadFileForm,
     WorkloadForm,
     find_program,
     from_folder,
+    is_dump,
 )
 from labcoat.lab.study.study_mistakes import PLACES, Mistake, explain, find_contradictions
 from labcoat.lab.study.toml_lines import KeyPath, key_lines, nearest_line
-from labcoat.model.study import App, ComponentSpec, Interface, Study
-from labcoat.model.workload import Expectation, RequestTemplate, Workload
+from labcoat.model.study import App, ComponentSpec, Interface, Seed, Study
+from labcoat.model.workload import Capture, Expectation, RequestTemplate, Source, Workload
 
 STUDY_FILE = "labcoat.toml"
 REFERENCE = "docs/reference/study-file.md"
@@ -55,7 +61,14 @@ def read_study(path: Path) -> Study:
     Raises: UsageError, with every mistake of the file in ``log``.
     """
     file, form = read_form(path, StudyForm)
-    return build(form, file)
+    elsewhere = workload_file(file)
+    return build(form, file, file.parent if elsewhere is None else elsewhere.parent)
+
+
+def workload_file(file: Path) -> Path | None:
+    """The file that a study's ``workload = "FILE"`` names, or None. Raises: UsageError."""
+    named = parse(read_text(file), file).get("workload")
+    return from_folder(file.parent, named) if isinstance(named, str) else None
 
 
 def read_workload(path: Path) -> tuple[Workload, int]:
@@ -73,8 +86,20 @@ FileForm = TypeVar("FileForm", StudyForm, WorkloadFileForm)
 def read_form(path: Path, kind: type[FileForm]) -> tuple[Path, FileForm]:
     """The file's absolute path, and what it says. Raises: UsageError with every mistake."""
     file = Path(os.path.abspath(path.expanduser()))  # noqa: PTH100  keeps symbolic links
-    text = read_text(file)
+    return file, form_of(read_text(file), file, kind)
+
+
+def form_of(text: str, file: Path, kind: type[FileForm]) -> FileForm:
+    """What a file with this text says. Raises: UsageError with every mistake."""
     tables = parse(text, file)
+    if isinstance(tables.get("workload"), str):
+        elsewhere = from_folder(file.parent, tables["workload"])
+        if not elsewhere.is_file():
+            absent = Mistake(("workload",), f"there is no file {elsewhere}")
+            raise complain(file, [absent], key_lines(text))
+        # Its mistakes are told with its own name and lines.
+        _, named = read_form(elsewhere, WorkloadFileForm)
+        tables["workload"] = named.workload
     form: FileForm | None = None
     mistakes = list(find_contradictions(tables))
     try:
@@ -83,7 +108,7 @@ def read_form(path: Path, kind: type[FileForm]) -> tuple[Path, FileForm]:
         mistakes += [explain(details, kind) for details in error.errors(include_url=False)]
     if mistakes or form is None:
         raise complain(file, mistakes, key_lines(text))
-    return file, form
+    return form
 
 
 def read_text(file: Path) -> str:
@@ -156,8 +181,8 @@ def spell(path: KeyPath) -> str:
     return text.removeprefix(".")
 
 
-def build(form: StudyForm, file: Path) -> Study:
-    """The study of a file without mistakes."""
+def build(form: StudyForm, file: Path, workload_root: Path) -> Study:
+    """The study of a file without mistakes; the workload's files lie in a folder of their own."""
     root = file.parent
     settings = form.study
     return Study(
@@ -171,7 +196,7 @@ def build(form: StudyForm, file: Path) -> Study:
                 form.stack.items(), key=lambda item: PLACES[item[0]].role.value
             )
         ),
-        workload=build_workload(form.workload, root),
+        workload=build_workload(form.workload, workload_root),
         users=form.workload.users,
         objective=settings.objective,
         margin=settings.margin,
@@ -192,9 +217,27 @@ def build_app(form: StudyForm, root: Path) -> App:
         target=target,
         directory=from_folder(root, app.directory),
         python=python or default_python(root),
-        env=tuple((name, fill_env(value)) for name, value in app.env.items()),
-        seed=None if app.seed is None else tuple(app.seed),
+        env=build_env(app, root),
+        seed=tuple(build_step(step, root) for step in app.seed or ()),
     )
+
+
+def build_env(app: AppForm, root: Path) -> tuple[tuple[str, str], ...]:
+    """The variables of the env files, then those of the study file, which win."""
+    variables: dict[str, str] = {}
+    for name in app.env_file:
+        text = from_folder(root, name).read_text(encoding="utf-8")
+        variables |= env_file.read(text, {**os.environ, **variables})
+    variables |= {name: fill_env(value) for name, value in app.env.items()}
+    return tuple(variables.items())
+
+
+def build_step(step: str | list[str], root: Path) -> Seed:
+    if isinstance(step, str) and is_dump(step):
+        return from_folder(root, step)
+    words = shlex.split(step) if isinstance(step, str) else step
+    is_python = words[0] in {"python", "python3"}
+    return ("{python}" if is_python else words[0], *words[1:])
 
 
 def default_python(root: Path) -> Path:
@@ -220,6 +263,7 @@ def build_component(name: str, component: ComponentForm, root: Path) -> Componen
     return ComponentSpec(
         name=name,
         file=None if component.file is None else from_folder(root, component.file),
+        command=component.command,
         options=tuple(component.options.items()),
         binary=None if component.binary is None else find_program(component.binary, root),
     )
@@ -231,11 +275,12 @@ def build_workload(form: WorkloadForm, root: Path) -> Workload:
         cookies=form.cookies,
         base_dir=str(root),
         normalise=tuple(form.normalise),
+        setup=build_requests(form.setup, root),
     )
 
 
-def build_requests(requests: list[RequestForm], root: Path) -> tuple[RequestTemplate, ...]:
-    """The mix; requests without a name get one from method and path, made unique."""
+def build_requests(requests: Sequence[StepForm], root: Path) -> tuple[RequestTemplate, ...]:
+    """The mix, or the set-up; requests without a name get one from method and path."""
     taken = {request.name for request in requests if request.name is not None}
     templates = []
     for request in requests:
@@ -250,13 +295,20 @@ def build_requests(requests: list[RequestForm], root: Path) -> tuple[RequestTemp
                 path=request.path,
                 name=name,
                 method=method,
-                weight=float(request.weight),
+                weight=float(request.weight) if isinstance(request, RequestForm) else 1.0,
                 headers=tuple(request.headers.items()),
                 body=body,
                 expect=build_expectation(request.expect),
+                captures=tuple(build_captures(request.capture)),
             )
         )
     return tuple(templates)
+
+
+def build_captures(captures: Mapping[str, Mapping[str, str]]) -> Iterator[Capture]:
+    for name, found in captures.items():
+        for kind, expression in found.items():
+            yield Capture(name=name, source=Source(kind), expression=expression)
 
 
 def free_name(name: str, taken: set[str]) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 from pathlib import Path
 from typing import Annotated, Any
@@ -23,14 +24,19 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from labcoat.errors import LoadError, UsageError
+from labcoat.lab.study import env_file
 from labcoat.load.placeholders import parse
 from labcoat.model.metric import METRICS
+from labcoat.model.workload import Source
 
 _TARGET = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 PLACEHOLDER = re.compile(r"\{(env:\w*|[A-Za-z_]+\.[A-Za-z_.]+)\}")
+_CAPTURE_NAME = re.compile(r"[A-Za-z_][\w-]*", re.ASCII)
 _SEED_PLACEHOLDER = re.compile(r"\{([A-Za-z_][\w.]*)\}")
+DATABASE = tuple(f"database.{part}" for part in ("url", "location", "host", "port", "name", "user"))
+DUMPS = (".sql", ".sql.gz", ".dump", ".pgdump", ".backup", ".tar", ".dir")
 MAX_BODY_BYTES = 16 * 1024 * 1024
 
 
@@ -120,8 +126,8 @@ def is_env_value(value: str) -> str:
         if kind == "env":
             if variable not in os.environ:
                 raise wrong(f"{{env:{variable}}}: the variable {variable} is not set here")
-        elif name != "database.url":
-            known = "{database.url} and {env:NAME}"
+        elif name not in DATABASE:
+            known = ", ".join(f"{{{one}}}" for one in (*DATABASE, "env:NAME"))
             raise wrong(f"unknown placeholder {{{name}}}; known are {known}")
     if "\0" in value:
         raise wrong("an environment variable cannot hold a NUL character")
@@ -130,10 +136,63 @@ def is_env_value(value: str) -> str:
 
 def is_seed_word(word: str) -> str:
     for name in _SEED_PLACEHOLDER.findall(word):
-        if name not in {"python", "database.url"}:
+        if name not in {"python", *DATABASE}:
             known = "{python} and {database.url}"
             raise wrong(f"unknown placeholder {{{name}}}; known are {known}")
     return word
+
+
+def as_steps(value: object) -> object:
+    """The short forms of a seed: one step, or the words of one command."""
+    if isinstance(value, str):
+        return [value]
+    if isinstance(value, list) and value and all(isinstance(word, str) for word in value):
+        return value if is_step(value[0]) else [value]
+    return value
+
+
+def is_step(word: str) -> bool:
+    """Whether a string is a step by itself: a file of a database, or a command with blanks."""
+    return is_dump(word) or any(character.isspace() for character in word)
+
+
+def is_dump(word: str) -> bool:
+    """Whether a string names a file of SQL or of ``pg_dump``, by its ending."""
+    return word.lower().endswith(DUMPS) and not any(character.isspace() for character in word)
+
+
+def is_seed(step: object, info: ValidationInfo[Path]) -> str | list[str]:
+    """A step that can be taken: a file that is there, or a command."""
+    if isinstance(step, list) and step and all(isinstance(word, str) for word in step):
+        return [is_seed_word(word) for word in step]
+    if not isinstance(step, str) or not step.strip():
+        raise wrong("expected a file, a command line or a list of words")
+    if is_dump(step):
+        path = in_folder(info, step)
+        if not path.exists():
+            raise wrong(f"there is no file {path}")
+        return step
+    try:
+        shlex.split(step)
+    except ValueError as error:
+        raise wrong(f"not a command line: {error}") from error
+    return is_seed_word(step)
+
+
+def is_env_file(name: str, info: ValidationInfo[Path]) -> str:
+    existing_file(name, info)
+    path = in_folder(info, name)
+    try:
+        env_file.read(path.read_text(encoding="utf-8"), os.environ)
+    except UnicodeDecodeError as error:
+        raise wrong(f"{path} is not UTF-8 text") from error
+    except env_file.NotAnEnvFile as error:
+        raise wrong(f"{path}, line {error.line}: expected NAME=value") from error
+    return name
+
+
+def as_list(value: object) -> object:
+    return [value] if isinstance(value, str) else value
 
 
 def is_level(level: object) -> object:
@@ -206,6 +265,30 @@ def is_pattern(text: str) -> str:
     return text
 
 
+def is_capture_name(name: str) -> str:
+    if _CAPTURE_NAME.fullmatch(name) is None:
+        raise wrong(f"{name!r} cannot name a capture: use letters, digits, _ and -")
+    return name
+
+
+def is_capture(table: dict[str, str]) -> dict[str, str]:
+    """One source, and an expression that it understands."""
+    kinds = [source.value for source in Source]
+    if len(table) != 1 or next(iter(table)) not in kinds:
+        raise wrong(f"say where to find it with exactly one of {', '.join(kinds)}")
+    kind, expression = next(iter(table.items()))
+    if not expression:
+        raise wrong(f"the {kind} must not be empty")
+    if kind == Source.REGEX.value:
+        try:
+            re.compile(expression)
+        except re.error as error:
+            raise wrong(f"not a regular expression: {error}, in {expression!r}") from error
+    if kind == Source.JSON.value and not expression.startswith("/"):
+        raise wrong(f"a JSON pointer starts with '/', got {expression!r}")
+    return table
+
+
 def as_statuses(value: object) -> object:
     return [value] if isinstance(value, int) and not isinstance(value, bool) else value
 
@@ -252,17 +335,35 @@ class AppForm(Form):
     ] = Field(
         {},
         description=(
-            "The app's environment. `{database.url}` becomes the database's URL, `{env:NAME}` "
-            "the variable NAME of your own environment (for secrets)."
+            "The app's environment. `{database.url}` becomes the database's URL (its parts are "
+            "`{database.host}`, `.port`, `.name`, `.user`, and `.location`, the URL after its "
+            "scheme), `{env:NAME}` the variable NAME of your own environment (for secrets)."
+        ),
+    )
+    env_file: Annotated[
+        list[Annotated[str, AfterValidator(is_env_file)]], BeforeValidator(as_list)
+    ] = Field(
+        [],
+        description=(
+            "A file of `NAME=value` lines (`.env`), or a list of them, for what `env` does not "
+            "say; later ones win. Values reach no journal, report or log."
         ),
     )
     seed: (
-        Annotated[list[Annotated[str, AfterValidator(is_seed_word)]], Field(min_length=1)] | None
+        Annotated[
+            list[Annotated[Any, AfterValidator(is_seed)]],
+            Field(min_length=1),
+            BeforeValidator(as_steps),
+        ]
+        | None
     ) = Field(
         None,
         description=(
-            "The command that fills the database, once, as a list of words; `{python}` is "
-            "the app's interpreter. It sees the app's environment."
+            "What fills the database, once: a file of SQL (`.sql`, `.sql.gz`), an archive of "
+            "`pg_dump` (`.dump`, `.pgdump`, `.backup`, `.tar`, or a folder `.dir`), or a command "
+            'line (`"python manage.py migrate"`); a list of them is taken in order. A list of '
+            "plain words is one command; `{python}` is the app's interpreter, as `python` is. "
+            "Commands see the app's environment and run in its directory."
         ),
     )
 
@@ -270,7 +371,21 @@ class AppForm(Form):
 class ComponentForm(Form):
     """One component; a string is short for ``file``, true for an empty table."""
 
-    file: FileName | None = Field(None, description="Your own file for this component.")
+    file: FileName | None = Field(
+        None,
+        description=(
+            "Your own file for this component: its settings, or the file that holds the command "
+            "line which starts an app server (Procfile, systemd unit, Dockerfile, Compose file, "
+            "script)."
+        ),
+    )
+    command: Annotated[str, Field(min_length=1)] | None = Field(
+        None,
+        description=(
+            "The command line that starts an app server, instead of `file`: "
+            '`"gunicorn -c gunicorn.conf.py -w 4 shop:app"`. Files that it names are adopted.'
+        ),
+    )
     options: dict[str, Annotated[Any, AfterValidator(is_level)]] = Field(
         {}, description="Settings in the component's own spelling, over those of the file."
     )
@@ -289,20 +404,18 @@ class ExpectForm(Form):
     min_bytes: int = Field(0, ge=0, description="The least size of the body, in bytes.")
 
 
-class RequestForm(Form):
-    """One kind of request of the mix."""
+class StepForm(Form):
+    """One step of what each user does once, before its first slice."""
 
     path: Annotated[str, AfterValidator(is_route)] = Field(
         description=(
             "Path and query. Placeholders: `{1..500}` a whole number, `{uuid}`, "
-            "`{file:ids.txt}` a line of a file, `{a|b|c}` one of the words; `{{` and `}}` are "
-            "braces."
+            "`{file:ids.txt}` a line of a file, `{a|b|c}` one of the words, `{env:NAME}` a "
+            "variable of your own environment (for passwords), `{user}` the user's number, "
+            "`{captured:NAME}` what the user captured; `{{` and `}}` are braces."
         )
     )
     method: Annotated[str, AfterValidator(is_token)] = Field("GET", description="The method.")
-    weight: float = Field(
-        1.0, gt=0, allow_inf_nan=False, description="The relative share of the mix."
-    )
     name: Annotated[str, Field(min_length=1)] | None = Field(
         None, description="The route's name in reports. Default: method and path."
     )
@@ -315,11 +428,30 @@ class RequestForm(Form):
     body_file: Annotated[str, AfterValidator(is_body_file)] | None = Field(
         None, description="A file that holds the body, instead of `body`."
     )
+    capture: dict[
+        Annotated[str, AfterValidator(is_capture_name)],
+        Annotated[dict[str, str], AfterValidator(is_capture)],
+    ] = Field(
+        {},
+        description=(
+            "What to take from a right answer, by name: `{ regex = '...' }` (its first group, in "
+            'the body), `{ json = "/a/b" }` (a JSON pointer), `{ header = "..." }` or '
+            '`{ cookie = "..." }`.'
+        ),
+    )
     expect: ExpectForm = Field(ExpectForm(), description="What a right answer looks like.")
 
 
+class RequestForm(StepForm):
+    """One kind of request of the mix."""
+
+    weight: float = Field(
+        1.0, gt=0, allow_inf_nan=False, description="The relative share of the mix."
+    )
+
+
 class WorkloadForm(Form):
-    """What the stack endures."""
+    """What the stack endures; or the path of a file that holds this table."""
 
     users: int = Field(
         32, ge=1, le=10_000, description="How many users the saturation load has (closed loop)."
@@ -331,6 +463,9 @@ class WorkloadForm(Form):
             "Regular expressions of what may differ between two equal answers (a token, a time): "
             "taken out of bodies before the answers of two arms are compared."
         ),
+    )
+    setup: list[StepForm] = Field(
+        [], description="What each user does once, in order, before its first slice: a login."
     )
     requests: list[RequestForm] = Field(min_length=1, description="The mix of requests.")
 

@@ -7,14 +7,25 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
+from pathlib import Path
 from typing import Any, get_args
 
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
-from labcoat.lab.study.study_form import PLACEHOLDER, ComponentForm, RequestForm, StudyForm
+from labcoat.lab.study.study_form import (
+    DATABASE,
+    PLACEHOLDER,
+    ComponentForm,
+    RequestForm,
+    StepForm,
+    StudyForm,
+)
 from labcoat.lab.study.toml_lines import KeyPath
 from labcoat.model.study import Interface
+from labcoat.stack.edit.command import is_command_file
+
+CAPTURED = re.compile(r"(?<!\{)\{captured:([A-Za-z_][\w-]*)\}", re.ASCII)
 
 
 class Role(Enum):
@@ -31,16 +42,16 @@ class Place:
 
     role: Role
     serves: tuple[Interface, ...] = ()
-    has_file: bool = True
     has_options: bool = True
+    has_settings: bool = True
 
 
 PLACES: Mapping[str, Place] = {
     "nginx": Place(role=Role.WEB, has_options=False),
     "uwsgi": Place(role=Role.SERVER, serves=(Interface.WSGI,)),
     "gunicorn": Place(role=Role.SERVER, serves=(Interface.WSGI, Interface.ASGI)),
-    "granian": Place(role=Role.SERVER, serves=(Interface.WSGI, Interface.ASGI), has_file=False),
-    "uvicorn": Place(role=Role.SERVER, serves=(Interface.ASGI,), has_file=False),
+    "granian": Place(role=Role.SERVER, serves=(Interface.WSGI, Interface.ASGI), has_settings=False),
+    "uvicorn": Place(role=Role.SERVER, serves=(Interface.ASGI,), has_settings=False),
     "postgres": Place(role=Role.DATABASE),
 }
 
@@ -86,9 +97,12 @@ def find_contradictions(tables: Mapping[str, Any]) -> Iterator[Mistake]:
         yield from contradictions_of_stack(stack, app or {})
     if app is not None and not has_database(stack or {}):
         yield from needs_of_database(app)
-    requests = None if workload is None else workload.get("requests")
-    if isinstance(requests, list):
-        yield from contradictions_of_requests(requests)
+    if workload is not None:
+        for key in ("setup", "requests"):
+            requests = workload.get(key)
+            if isinstance(requests, list):
+                yield from contradictions_of_requests(key, requests)
+        yield from needs_of_captures(workload)
 
 
 def contradictions_of_app(app: Mapping[str, Any]) -> Iterator[Mistake]:
@@ -122,26 +136,63 @@ def contradictions_of_stack(stack: Mapping[str, Any], app: Mapping[str, Any]) ->
 
 
 def contradictions_of_settings(name: str, value: object) -> Iterator[Mistake]:
-    """A file where the component reads none, options where it takes none."""
+    """Options where the component takes none, a command where it is not the user's to start."""
     keys = {"file"} if isinstance(value, str) else value if isinstance(value, dict) else set()
     if "options" in keys and not PLACES[name].has_options:
         message = f"{name} takes no options; write its settings into its file"
         yield Mistake(("stack", name, "options"), message)
-    if "file" in keys and not PLACES[name].has_file:
-        message = f"{name} reads no file; use {name} = {{ options = {{ ... }} }}"
+    file = value.get("file") if isinstance(value, dict) else value
+    has_command = isinstance(file, str) and is_command_file(Path(file))
+    if isinstance(file, str) and not has_command and not PLACES[name].has_settings:
+        message = f'{name} reads no file of settings; use {name} = {{ command = "{name} ..." }}'
         yield Mistake(("stack", name, "file"), message)
+    if "command" in keys and not is_at(name, Role.SERVER):
+        message = f"only an app server has a command; {name} is started by labcoat"
+        yield Mistake(("stack", name, "command"), message)
+    if "command" in keys and "file" in keys:
+        message = "either file or command; the files that a command names are adopted with it"
+        yield Mistake(("stack", name, "command"), message)
 
 
 def needs_of_database(app: Mapping[str, Any]) -> Iterator[Mistake]:
     env = app.get("env")
     for name, value in env.items() if isinstance(env, dict) else ():
-        if isinstance(value, str) and "database.url" in PLACEHOLDER.findall(value):
-            yield Mistake(("app", "env", name), "{database.url} needs a database in [stack]")
+        needed = [] if not isinstance(value, str) else PLACEHOLDER.findall(value)
+        for each in DATABASE:
+            if each in needed:
+                yield Mistake(("app", "env", name), f"{{{each}}} needs a database in [stack]")
     if "seed" in app:
         yield Mistake(("app", "seed"), "fills a database, and [stack] names none (postgres)")
 
 
-def contradictions_of_requests(requests: list[object]) -> Iterator[Mistake]:
+def needs_of_captures(workload: Mapping[str, Any]) -> Iterator[Mistake]:
+    """Values that are used before a step of the set-up has captured them."""
+    known: set[str] = set()
+    for key in ("setup", "requests"):
+        requests = workload.get(key)
+        for index, request in enumerate(requests if isinstance(requests, list) else ()):
+            if not isinstance(request, dict):
+                continue
+            headers = request.get("headers")
+            texts = {name: request.get(name) for name in ("path", "body")}
+            texts |= (
+                {"headers": " ".join(map(str, headers.values()))}
+                if isinstance(headers, dict)
+                else {}
+            )
+            for where, text in texts.items():
+                for name in CAPTURED.findall(text) if isinstance(text, str) else ():
+                    if name not in known:
+                        yield Mistake(
+                            ("workload", key, index, where),
+                            f"{{captured:{name}}}: no step of the set-up before it captures {name}",
+                        )
+            captures = request.get("capture")
+            if key == "setup" and isinstance(captures, dict):
+                known |= set(captures)
+
+
+def contradictions_of_requests(key: str, requests: list[object]) -> Iterator[Mistake]:
     names: set[str] = set()
     for index, request in enumerate(requests):
         if not isinstance(request, dict):
@@ -149,13 +200,11 @@ def contradictions_of_requests(requests: list[object]) -> Iterator[Mistake]:
         name = request.get("name")
         if isinstance(name, str):
             if name in names:
-                yield Mistake(
-                    ("workload", "requests", index, "name"), f"a second request named {name!r}"
-                )
+                yield Mistake(("workload", key, index, "name"), f"a second request named {name!r}")
             names.add(name)
         if "body" in request and "body_file" in request:
             yield Mistake(
-                ("workload", "requests", index, "body_file"), "either body or body_file, not both"
+                ("workload", key, index, "body_file"), "either body or body_file, not both"
             )
 
 
@@ -211,7 +260,11 @@ def field_names(form: type[BaseModel], path: KeyPath) -> tuple[str, ...]:
         return tuple(form.model_fields)
     first, *rest = path
     inner = next(forms_in(form.model_fields[str(first)].annotation))
-    if inner in (ComponentForm, RequestForm):  # the next part is a component's name, an index
+    if inner in (
+        ComponentForm,
+        RequestForm,
+        StepForm,
+    ):  # the next part is a component's name, an index
         rest = rest[1:]
     return field_names(inner, tuple(rest))
 

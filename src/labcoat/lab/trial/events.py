@@ -10,6 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from labcoat.lab.trial.question import Question
+from labcoat.model.baseline import Baseline
+from labcoat.model.metric import Metric
 from labcoat.model.stats import Decision, Effect
 from labcoat.model.variant import Level
 
@@ -99,6 +101,15 @@ class StepTaken:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CampaignBegun:
+    """The baseline of a campaign is known: what is sought from there, and in what time."""
+
+    objective: Metric
+    budget_s: float
+    before: Baseline
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CourseTold:
     """Where a campaign stands. ``doing``: its present part, in a few words."""
 
@@ -117,6 +128,7 @@ Event = (
     | BlockVoided
     | Asked
     | BlockJudged
+    | CampaignBegun
     | StepTaken
     | CourseTold
 )

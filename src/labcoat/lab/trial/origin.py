@@ -39,7 +39,7 @@ def origin_digest(study: Study, rig: Rig) -> str:
             digest.update(part.encode() + b"\0")
     for name, value in study.app.env:
         digest.update(f"{name}={value}".encode() + b"\0")
-    for request in study.workload.requests:
+    for request in (*study.workload.setup, *study.workload.requests):
         digest.update(repr(request).encode() + b"\0")
         for text in (request.path, request.body or "", *(value for _, value in request.headers)):
             pieces = parse(text, base_dir=study.workload.base_dir)

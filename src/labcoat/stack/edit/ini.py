@@ -13,7 +13,7 @@ Source: uWSGI core/ini.c.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from labcoat.errors import RenderError
@@ -35,6 +35,8 @@ ALIASES: tuple[tuple[str, ...], ...] = (
     ("req-logger", "logger-req"),
 )
 
+_LOOPS = frozenset({"for", "for-glob", "for-readline", "for-times"})
+_BLOCK_ENDS = frozenset({"end-for", "end-if", "endfor", "endif"})
 _SECTION = re.compile(r"\[(?P<name>[^\]]*)\]")
 
 
@@ -70,12 +72,30 @@ def settings(text: str, *, path: Path, section: str = "uwsgi") -> tuple[Setting,
 
 
 def read(text: str, directive: str, *, path: Path) -> str | None:
-    """The value in force (the last one), or None if the text does not set it."""
+    """The value in force (the last one), or None if the text does not say it for certain.
+
+    What stands last inside of a block (``if-env``, ``for``) may or may not be in force.
+    """
     if directive in COMPOSITES:
         return COMPOSITES[directive].level(lambda part: read(text, part, path=path))
     spellings = names(directive)
-    values = [s.value for s in settings(text, path=path) if s.key in spellings]
-    return values[-1] if values else None
+    present = settings(text, path=path)
+    said = [setting for setting in present if setting.key in spellings]
+    return said[-1].value if said and said[-1] not in in_blocks(present) else None
+
+
+def in_blocks(present: Sequence[Setting]) -> frozenset[Setting]:
+    """The options between ``for`` or ``if-...`` and its end."""
+    found: set[Setting] = set()
+    depth = 0
+    for setting in present:
+        if setting.key in _BLOCK_ENDS:
+            depth = max(0, depth - 1)
+        elif depth:
+            found.add(setting)
+        if setting.key in _LOOPS or setting.key.startswith("if-"):
+            depth += 1
+    return frozenset(found)
 
 
 def is_on(value: str | None) -> bool:
@@ -86,19 +106,33 @@ def is_on(value: str | None) -> bool:
 def assign(text: str, levels: Mapping[str, Level], *, path: Path, section: str = "uwsgi") -> str:
     """The text with these options in force, each changed where it is, else added to the section."""
     present = settings(text, path=path, section=section)
-    patches: list[Patch] = []
-    missing: list[str] = []
+    changed, missing = changes(present, levels)
+    patches = [valued(text, setting, value) for setting, value in changed]
+    if missing:
+        lines = [f"{directive} = {value}" for directive, value in missing.items()]
+        patches.append(added(text, lines, present, section))
+    return apply(text, patches)
+
+
+def changes(
+    present: Sequence[Setting], levels: Mapping[str, Level]
+) -> tuple[list[tuple[Setting, str]], dict[str, str]]:
+    """(options to change, each with its new value; options to add) that put levels in force.
+
+    An option inside of a block is left alone, and said again behind it.
+    """
+    changed: list[tuple[Setting, str]] = []
+    missing: dict[str, str] = {}
+    blocks = in_blocks(present)
     for directive, level in _apart(levels).items():
         spellings = names(directive)
         wanted = spelled(level, true="true", false="false")
-        occurrences = [setting for setting in present if setting.key in spellings]
-        if not occurrences:
-            missing.append(f"{directive} = {wanted}")
-        elif not _same(occurrences[-1].value, level):
-            patches.append(_valued(text, occurrences[-1], wanted))
-    if missing:
-        patches.append(_added(text, missing, present, section))
-    return apply(text, patches)
+        last = next((s for s in reversed(present) if s.key in spellings), None)
+        if last is None or last in blocks:
+            missing[directive] = wanted
+        elif not _same(last.value, level):
+            changed.append((last, wanted))
+    return changed, missing
 
 
 def _apart(levels: Mapping[str, Level]) -> dict[str, Level]:
@@ -139,12 +173,16 @@ def _same(value: str, level: Level) -> bool:
     return value == str(level)
 
 
-def _valued(text: str, setting: Setting, wanted: str) -> Patch:
+def valued(text: str, setting: Setting, wanted: str) -> Patch:
+    """The option with another value; a bare key gets its ``=``."""
     has_equals = "=" in text[setting.line_start : setting.line_end]
     return Patch(setting.start, setting.end, wanted if has_equals else f" = {wanted}")
 
 
-def _added(text: str, lines: list[str], present: tuple[Setting, ...], section: str) -> Patch:
+def added(
+    text: str, lines: list[str], present: tuple[Setting, ...], section: str = "uwsgi"
+) -> Patch:
+    """Lines behind the last option of the section, which is made where it is not there."""
     if present:
         return appended(text, lines, at=present[-1].line_start)
     header = re.search(rf"^[ \t]*\[{re.escape(section)}\]", text, re.MULTILINE)

@@ -135,8 +135,23 @@ def _plain(module: libcst.Module) -> Iterator[tuple[libcst.Name, libcst.BaseExpr
 
 
 def _stores(text: str) -> list[ast.Name]:
-    return [
-        node
-        for node in ast.walk(ast.parse(text))
-        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
-    ]
+    """Where the module binds a name of its own, not a function's."""
+    tree = ast.parse(text)
+    shared = {
+        name for node in ast.walk(tree) if isinstance(node, ast.Global) for name in node.names
+    }
+    found: list[ast.Name] = []
+    queue: list[tuple[ast.AST, bool]] = [(tree, True)]
+    while queue:
+        node, is_outside = queue.pop()
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            found += [node] if is_outside or node.id in shared else []
+        inside = isinstance(node, _SCOPES)
+        queue += [(child, is_outside and not inside) for child in ast.iter_child_nodes(node)]
+    return found
+
+
+_SCOPES = (
+    ast.AsyncFunctionDef, ast.ClassDef, ast.DictComp, ast.FunctionDef, ast.GeneratorExp,
+    ast.Lambda, ast.ListComp, ast.SetComp,
+)  # fmt: skip

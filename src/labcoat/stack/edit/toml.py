@@ -1,14 +1,15 @@
-"""labcoat.toml: the options of a component, wherever and however the user wrote its table."""
+"""labcoat.toml: a component's options and command, wherever and however its table is written."""
 
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
 from pathlib import Path
 from typing import Any
 
 import tomlkit
 from tomlkit.exceptions import TOMLKitError
+from tomlkit.items import String
 
 from labcoat.errors import RenderError
 from labcoat.model.variant import Level
@@ -22,27 +23,69 @@ def assign(text: str, component: str, levels: Mapping[str, Level], *, path: Path
     What comes out is read again and held against what was meant.
     Raises: RenderError if the text has a form that cannot be edited without harm.
     """
-    bom, text = (_BOM, text[1:]) if text.startswith(_BOM) else ("", text)
     if not levels:
-        return bom + text
+        return text
+    return _edited(
+        text,
+        lambda stack, inline: _set(stack, component, levels, inline=inline),
+        what=f"the options of {component}",
+        way_out=f"write them in a table of their own, [stack.{component}.options]",
+        path=path,
+    )
+
+
+def command(text: str, component: str, line: str, *, path: Path) -> str:
+    """The text with this command of a component, quoted as the one was that it replaces.
+
+    Raises: RenderError if the text has a form that cannot be edited without harm.
+    """
+
+    def put(stack: Any, _: object) -> None:
+        given = stack[component]
+        was = given["command"]
+        if isinstance(was, String):
+            written = was.as_string()
+            given["command"] = tomlkit.string(
+                line, literal=written.startswith("'"), multiline=written[:3] in {"'''", '"""'}
+            )
+        else:
+            given["command"] = line
+
+    return _edited(
+        text,
+        put,
+        what=f"the command of {component}",
+        way_out=f'write it as command = "..." below [stack.{component}]',
+        path=path,
+    )
+
+
+def _edited(
+    text: str,
+    change: Callable[[Any, Any], None],
+    *,
+    what: str,
+    way_out: str,
+    path: Path,
+) -> str:
+    """The text changed. Raises: RenderError if it would say anything else than was meant."""
+    bom, text = (_BOM, text[1:]) if text.startswith(_BOM) else ("", text)
     try:
-        edited = _edited(text, component, levels)
+        edited = _changed(text, change)
     except (tomllib.TOMLDecodeError, TOMLKitError, TypeError, KeyError, ValueError) as error:
         raise RenderError(
-            f"the options of {component} cannot be edited in this file as it is written",
-            where=path,
-            way_out=f"write them in a table of their own, [stack.{component}.options]",
+            f"{what} cannot be edited in this file as it is written", where=path, way_out=way_out
         ) from error
     return bom + edited
 
 
-def _edited(text: str, component: str, levels: Mapping[str, Level]) -> str:
-    """The text with the options. Raises: ValueError if it says anything else than was meant."""
+def _changed(text: str, change: Callable[[Any, Any], None]) -> str:
+    """The text changed. Raises: ValueError if it says anything else than was meant."""
     wanted = tomllib.loads(text)
     document = tomlkit.parse(text)
     is_kept = tomlkit.dumps(document) == text
-    _set(wanted["stack"], component, levels, inline=dict)
-    _set(document["stack"], component, levels, inline=tomlkit.inline_table)
+    change(wanted["stack"], dict)
+    change(document["stack"], tomlkit.inline_table)
     edited = tomlkit.dumps(document)
     if "\r\n" in text and "\n" not in text.replace("\r\n", ""):
         edited = edited.replace("\r\n", "\n").replace("\n", "\r\n")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar, Self
 
 from labcoat.host.base import Host, Process
@@ -11,6 +11,7 @@ from labcoat.model.stack import Endpoint, Speaks
 from labcoat.model.study import App, ComponentSpec
 from labcoat.model.variant import Level, Variant
 from labcoat.stack.base import Edited, Rendered, Wiring
+from labcoat.stack.edit.command import Grammar
 from labcoat.stack.servers import options as command_line
 
 REFUSED = {
@@ -18,33 +19,47 @@ REFUSED = {
     "ssl-certificate": "TLS belongs to nginx in this sandbox",
 }
 SETTLED = ("interface", "working-dir")
-MOVED = ("host", "port", "uds")
+FLAGS = (
+    "--factory",
+    "--log",
+    "--access-log",
+    "--metrics",
+    "--reload",
+    "--ws",
+    "--http1-keep-alive",
+    "--http1-pipeline-flush",
+    "--http2-adaptive-window",
+    "--respawn-failed-workers",
+    "--ssl-client-verify",
+    "--reload-ignore-worker-failure",
+)
+GRAMMAR = Grammar(program="granian", flags={flag: (flag[2:], True) for flag in FLAGS}, toggles=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Granian:
     """Granian: a master, its workers, each an event loop in Rust around the app.
 
-    Reads no file: its settings are the study's options. Has no counters of its own that
-    cost nothing (the metrics exporter is another port and another thread).
+    Its settings are the user's command line, and the study's options over it. Has no counters
+    of its own that cost nothing (the metrics exporter is another port and another thread).
     Source: Granian's README and ``granian --help``.
     """
 
     name: ClassVar[str] = "granian"
     speaks: ClassVar[tuple[Speaks, ...]] = (Speaks.HTTP,)
-    options: tuple[tuple[str, Level], ...] = ()
+    adopted: command_line.Adopted = field(default_factory=command_line.Adopted)
 
     @classmethod
     def adopt(cls, spec: ComponentSpec, app: App, *, behind: tuple[Endpoint, ...] = ()) -> Self:
-        """Granian with the study's options. Raises: RenderError."""
-        del app, behind
+        """Granian with the user's command line. Raises: RenderError."""
+        del behind
         return cls(
-            options=tuple(command_line.adopted(spec, refused=REFUSED, settled=SETTLED).items())
+            adopted=command_line.adopted(spec, app, GRAMMAR, refused=REFUSED, settled=SETTLED)
         )
 
     def origin_endpoints(self) -> tuple[Endpoint, ...]:
         """Where the options say."""
-        return command_line.endpoints(dict(self.options))
+        return command_line.endpoints(dict(self.adopted.options))
 
     def origin_upstream(self) -> Endpoint | None:
         """Unsaid."""
@@ -52,7 +67,7 @@ class Granian:
 
     def origin_level(self, directive: str) -> Level | None:
         """The option's level."""
-        return dict(self.options).get(command_line.spelled(directive))
+        return dict(self.adopted.options).get(command_line.spelled(directive))
 
     def spare(self) -> tuple[Endpoint, ...]:
         """None."""
@@ -64,19 +79,24 @@ class Granian:
             command_line.spelled(name): level for name, level in variant.levels(self.name).items()
         }
         merged = {
-            **{name: level for name, level in self.options if name not in MOVED},
+            **{
+                name: level
+                for name, level in self.adopted.options
+                if name not in command_line.MOVED
+            },
             **levels,
             "interface": wiring.app.interface.value,
             "working-dir": str(wiring.app.directory),
             **command_line.listening(wiring.listen),
         }
         argv = (*wiring.binary, *command_line.as_argv(merged), wiring.app.target)
-        rewired = command_line.moved(self.name, self.origin_endpoints(), wiring.listen)
-        return Rendered(files={}, argv=argv, rewired=rewired)
+        given = self.adopted.given
+        rewired = command_line.moved(self.name, given, self.origin_endpoints(), wiring.listen)
+        return Rendered(files={}, argv=argv, rewired=(*rewired, *self.adopted.told))
 
     def edited(self, variant: Variant) -> Edited:
-        """Options; there is no file."""
-        return command_line.edited(self.name, self.options, variant.levels(self.name))
+        """The user's command line, or options."""
+        return command_line.edited(self.name, self.adopted.given, variant.levels(self.name))
 
     def check(self, host: Host, rendered: Rendered, wiring: Wiring) -> None:
         """Whether Granian knows the options. Raises: RenderError."""

@@ -6,7 +6,7 @@ import json
 import re
 import signal
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -18,9 +18,12 @@ from labcoat.model.study import App, ComponentSpec, Interface
 from labcoat.model.variant import Level, Variant
 from labcoat.stack.base import Edited, Rendered, UserFile, Wiring
 from labcoat.stack.edit import ini as language
+from labcoat.stack.edit import uwsgi as formats
+from labcoat.stack.edit.command import Command, Grammar
 from labcoat.stack.edit.lines import Setting, appended
 from labcoat.stack.edit.patch import Patch, apply, spelled
 from labcoat.stack.given import Given
+from labcoat.stack.servers import options as command_line
 
 FILE = "uwsgi.ini"
 SOCKETS: Mapping[str, Speaks] = {
@@ -37,9 +40,28 @@ REFUSED: Mapping[str, str] = {
     "ini": "settings of a second file cannot be rewired",
     "include": "settings of a second file cannot be rewired",
     "inherit": "settings of a second file cannot be rewired",
+    "json": "settings of a second file cannot be rewired",
+    "xml": "settings of a second file cannot be rewired",
+    "yaml": "settings of a second file cannot be rewired",
     "attach-daemon": "it starts programs that nobody measures",
 }
+DOOR = "the sandbox needs one door"
 DROPPED: Mapping[str, str] = {
+    "https": DOOR,
+    "https-socket": DOOR,
+    "http-to": DOOR,
+    "http-to-https": DOOR,
+    "fastcgi-socket": DOOR,
+    "scgi-socket": DOOR,
+    "raw-socket": DOOR,
+    "shared-socket": DOOR,
+    "suwsgi-socket": DOOR,
+    "udp": DOOR,
+    "zerg-server": DOOR,
+    "zmq": DOOR,
+    "touch-reload": "it changes workers while they are measured",
+    "touch-chain-reload": "it changes workers while they are measured",
+    "touch-workers-reload": "it changes workers while they are measured",
     "daemonize": "the sandbox holds the process",
     "daemonize2": "the sandbox holds the process",
     "uid": "the sandbox belongs to whoever starts it",
@@ -53,11 +75,53 @@ DROPPED: Mapping[str, str] = {
 FILES = frozenset(
     {"pidfile", "pidfile2", "safe-pidfile", "safe-pidfile2", "logto", "logto2", "master-fifo"}
 )
+CONFIGS = ("ini", "json", "js", "xml", "xmlconfig", "yaml", "yml")
+GRAMMAR = Grammar(
+    program="uwsgi",
+    flags={
+        **{
+            f"--{name}": (name, True)
+            for name in (
+                "abstract-socket", "add-header-empty", "auto-procname", "catch-exceptions",
+                "cheap", "close-on-exec", "die-on-term", "disable-logging",
+                "disable-write-exception",
+                "enable-threads", "exit-on-reload", "http-auto-chunked", "http-auto-gzip",
+                "http-keepalive", "ignore-sigpipe", "ignore-write-errors", "lazy", "lazy-apps",
+                "log-4xx", "log-5xx", "log-master", "log-micros", "log-x-forwarded-for",
+                "log-zero", "manage-script-name", "master", "memory-report", "need-app",
+                "no-default-app", "no-orphans", "offload", "post-buffering-auto",
+                "py-call-osafterfork", "reuse-port", "single-interpreter", "so-keepalive",
+                "stats-http", "strict", "tcp-nodelay", "threaded-logger", "thunder-lock", "vacuum",
+                "wsgi-env-behaviour-auto",
+            )
+        },
+        "-M": ("master", True), "-T": ("enable-threads", True),
+        "-i": ("single-interpreter", True), "-L": ("disable-logging", True),
+        "-m": ("memory-report", True), "-a": ("abstract-socket", True),
+    },
+    names={
+        "-C": "chmod-socket", "-H": "home", "-R": "max-requests", "-S": "set",
+        "-b": "buffer-size", "-d": "daemonize", "-j": "json", "-l": "listen", "-p": "processes",
+        "-s": "socket", "-t": "harakiri", "-w": "module", "-x": "xml", "-y": "yaml",
+        "-z": "socket-timeout",
+    },
+    lists=frozenset(
+        {
+            "attach-daemon", "cron", "env", "http", "http-socket", "logger", "mime-file", "mount",
+            "mule", "plugin", "plugins", "pythonpath", "req-logger", "route", "set",
+            "set-placeholder", "socket", "static-map",
+        }
+    ),
+)  # fmt: skip
+"""Options of uWSGI that take no value, and its letters; of 940, those of real command lines."""
+
 LOGGERS = frozenset({"logger", "req-logger", "logger-req"})
 STATS = frozenset({"stats", "stats-server"})
 FOLDERS = frozenset({"chdir", "chdir2"})
 HOMES = frozenset({"home", "virtualenv", "venv", "pyhome"})
 
+# Placeholders in placeholders, at most.
+_DEPTH = 3
 # [name ]file:/path, or [name ]file:logfile=/path,maxsize=...
 _LOG_FILE = re.compile(r"(?P<lead>(?:\S+ )?file:(?:.*?logfile=)?)(?P<path>[^,]+)(?P<rest>.*)")
 
@@ -78,10 +142,12 @@ class Uwsgi:
     speaks: ClassVar[tuple[Speaks, ...]] = (Speaks.UWSGI, Speaks.HTTP)
     origin: UserFile
     given: Given = field(default_factory=Given, repr=False)
+    app: App | None = field(default=None, repr=False)
+    told: tuple[str, ...] = ()
 
     @classmethod
     def adopt(cls, spec: ComponentSpec, app: App, *, behind: tuple[Endpoint, ...] = ()) -> Self:
-        """The user's ini file, or none. Raises: RenderError."""
+        """The user's file in any of uWSGI's languages, or command line. Raises: RenderError."""
         del behind
         if app.interface is not Interface.WSGI:
             raise RenderError(
@@ -89,20 +155,29 @@ class Uwsgi:
                 where="[stack] uwsgi",
                 way_out="name granian, uvicorn, or gunicorn with an ASGI worker instead",
             )
-        if spec.file is not None and spec.file.suffix != ".ini":
-            raise RenderError(
-                "only ini files of uWSGI can be adopted",
-                where=spec.file,
-                way_out="write the same options into an .ini file with a [uwsgi] section",
-            )
         options = {name.replace("_", "-"): level for name, level in spec.options}
-        given = Given(
-            file=None if spec.file is None else UserFile.read(spec.file),
-            options=tuple(options.items()),
-        )
-        origin = given.file or UserFile(path=Path(FILE))
-        text = language.assign(origin.text, options, path=origin.path) if options else origin.text
-        component = cls(origin=replace(origin, text=text), given=given)
+        line = command_line.command_of(spec, GRAMMAR)
+        said: dict[str, Level | list[str]] = {}
+        told: tuple[str, ...] = ()
+        if line is not None:
+            said = command_line.settings_of(line, app, (*SOCKETS, *FILES, *STATS, *CONFIGS))
+        file = _file_of(spec, line, app, said)
+        if line is not None:
+            told = tuple(
+                f"{line.place}: {name} comes from [app]" for name in sorted(APPS & {*said})
+            )
+        given = Given(file=file, options=tuple(options.items()), command=line, env=app.env)
+        origin = file or UserFile(path=Path(FILE))
+        text = formats.as_ini(origin.text, path=origin.path)
+        over = [
+            (name, value)
+            for name, level in said.items()
+            if name not in {*CONFIGS, *APPS, "callable"}
+            for value in (level if isinstance(level, list) else [level])
+        ]
+        text = _said_over(text, over, origin.path)
+        text = language.assign(text, options, path=origin.path) if options else text
+        component = cls(origin=replace(origin, text=text), given=given, app=app, told=told)
         component._refuse()
         return component
 
@@ -111,7 +186,9 @@ class Uwsgi:
         return tuple(
             endpoint
             for setting in self._settings()
-            if setting.key in SOCKETS and (endpoint := _endpoint(setting)) is not None
+            if setting.key in SOCKETS
+            and setting not in language.in_blocks(self._settings())
+            and (endpoint := _endpoint(setting)) is not None
         )
 
     def origin_upstream(self) -> Endpoint | None:
@@ -146,16 +223,16 @@ class Uwsgi:
             *(note for _, note in changes),
             *(f"{path}: {key} = {value} (was unsaid)" for key, value in lines),
         )
-        argv = (*wiring.binary, "--ini", str(wiring.directory / path.name))
-        return Rendered(
-            files={path.name: text}, argv=argv, rewired=rewired, stop_signal=signal.SIGINT
-        )
+        name = path.name if path.suffix == ".ini" else FILE
+        argv = (*wiring.binary, "--ini", str(wiring.directory / name))
+        rewired = (*rewired, *self.told)
+        return Rendered(files={name: text}, argv=argv, rewired=rewired, stop_signal=signal.SIGINT)
 
     def edited(self, variant: Variant) -> Edited:
-        """The ini file, or options."""
+        """The user's file in its own language, the command line, or options."""
         return self.given.edited(
             variant.levels(self.name),
-            assign=language.assign,
+            assign=formats.assign,
             names=language.names,
             by_hand=lambda name, level: (
                 f"uwsgi: the line {name} = {spelled(level, true='true', false='false')} below"
@@ -214,12 +291,12 @@ class Uwsgi:
         self, settings: tuple[Setting, ...], wiring: Wiring
     ) -> Iterator[tuple[Patch, str]]:
         """Patches for lines of the user's, each with its words."""
-        doors = [s for s in settings if SOCKETS.get(s.key) is wiring.listen.speaks]
+        doors = _doors(settings, wiring)
         for setting in settings:
             key, place = setting.key, self.origin.line(setting.line)
             new, why = self._change(setting, wiring)
             if key in SOCKETS and setting not in doors[:1]:
-                why = "the sandbox needs one door"
+                why = DOOR
             home = self._at_home(setting.value)
             if why is not None:
                 yield language.removed(setting, why), f"{place}: {key} left out: {why}"
@@ -234,7 +311,7 @@ class Uwsgi:
         """(new value, why left out) of one line; both None if it stays."""
         key, folder = setting.key, wiring.directory
         new, why = None, DROPPED.get(key)
-        is_here = _exists(self._at_home(setting.value))
+        is_here = self._exists(setting.value)
         if key in SOCKETS:
             new = _bare(wiring.listen)
         elif key in FILES:
@@ -256,7 +333,7 @@ class Uwsgi:
         """Options that the file does not say and the sandbox needs."""
         keys = {setting.key for setting in settings}
         lines: list[tuple[str, str]] = []
-        if not any(SOCKETS.get(key) is wiring.listen.speaks for key in keys):
+        if not _doors(settings, wiring):
             name = "socket" if wiring.listen.speaks is Speaks.UWSGI else "http-socket"
             lines.append((name, _bare(wiring.listen)))
         if not keys & APPS:
@@ -270,6 +347,20 @@ class Uwsgi:
             lines.append(("stats", _bare(wiring.spare[0])))
         return tuple(lines)
 
+    def _exists(self, value: str) -> bool:
+        """Whether a folder is there, placeholders filled; True where one cannot be."""
+        said = {setting.key: setting.value for setting in self._settings()}
+        env = dict(self.app.env) if self.app is not None else {}
+        for setting in self._settings():
+            if setting.key in {"set", "set-ph", "set-placeholder"}:
+                name, _, value_said = setting.value.partition("=")
+                said[name] = value_said
+        filled = self._at_home(value)
+        for _ in range(_DEPTH):
+            filled = re.sub(r"%\(([^()]*)\)", lambda m: said.get(m[1], m[0]), filled)
+            filled = re.sub(r"\$\((\w+)\)", lambda m: env.get(m[1], m[0]), filled)
+        return "%" in filled or "$(" in filled or Path(filled).is_dir()
+
     def _at_home(self, value: str) -> str:
         """The value with the placeholders for the file's own place written out."""
         path = self.origin.path
@@ -278,8 +369,60 @@ class Uwsgi:
         return re.sub(r"%(.)", lambda found: own.get(found[1], found[0]), value)
 
 
-def _exists(value: str) -> bool:
-    return "%" in value or "$(" in value or Path(value).is_dir()
+def _doors(settings: Sequence[Setting], wiring: Wiring) -> list[Setting]:
+    """Sockets that speak what is wanted; those of a loop would be one door several times."""
+    blocks = language.in_blocks(settings)
+    return [
+        setting
+        for setting in settings
+        if SOCKETS.get(setting.key) is wiring.listen.speaks and setting not in blocks
+    ]
+
+
+def _said_over(text: str, options: Sequence[tuple[str, Level | str]], path: Path) -> str:
+    """An ini text with options of a command line behind it, where they win as they do there."""
+    if not options:
+        return text
+    lines = [f"{name} = {spelled(value, true='true', false='false')}" for name, value in options]
+    present = language.settings(text, path=path)
+    return apply(text, [language.added(text, lines, present)])
+
+
+def _file_of(
+    spec: ComponentSpec, line: Command | None, app: App, said: Mapping[str, object]
+) -> UserFile | None:
+    """The file of settings: the study's, or the one that the command line names.
+
+    Raises: RenderError.
+    """
+    if line is None:
+        return UserFile.read(spec.file) if spec.file is not None else None
+    named = [str(said[name]) for name in CONFIGS if name in said]
+    named += [
+        w.text for w in line.rest if Path(w.text.partition(":")[0]).suffix in formats.LANGUAGES
+    ]
+    if not named:
+        return None
+    name, colon, section = named[0].partition(":")
+    if len(named) > 1 or (colon and section != formats.ROOT):
+        raise RenderError(
+            "the command names several files, or a section of one",
+            where=line.place,
+            log=named,
+            way_out="put the options that are measured below [uwsgi] of one file",
+        )
+    folders = [app.directory, *([line.path.parent] if line.path is not None else [])]
+    places = [folder / name for folder in folders]
+    if Path(name).is_absolute():  # as deployed; here it may lie beside the file that names it
+        places += [folder / Path(name).name for folder in folders]
+    found = next((place for place in places if place.is_file()), None)
+    if found is None:
+        raise RenderError(
+            f"there is no file {name}",
+            where=line.place,
+            way_out=f"looked from {' and '.join(map(str, folders))}; mend the path",
+        )
+    return UserFile.read(found)
 
 
 def _bare(endpoint: Endpoint) -> str:
