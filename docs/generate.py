@@ -28,6 +28,7 @@ from labcoat.cli.door import answer
 from labcoat.cli.exit_codes import ExitCode
 from labcoat.cli.replicate import shipped
 from labcoat.cli.rows import COMMANDS, CommandRow
+from labcoat.cli.watch.rows import COMMANDS as WATCH_COMMANDS
 from labcoat.knobs import KNOBS
 from labcoat.lab.replication.protocol_file import ProtocolForm
 from labcoat.lab.study import study_form
@@ -44,6 +45,8 @@ from labcoat.model.replication import (
 )
 from labcoat.model.stats import Verdict
 from labcoat.report.replication import replication_markdown
+from labcoat.watch.runbook.codes import CODES
+from labcoat.watch.runbook.keys import KEYS, Key, Level
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTICE = "<!-- Written by docs/generate.py (make docs) from the code; do not edit here. -->\n\n"
@@ -82,7 +85,7 @@ def commands_page() -> str:
 def commands_below(row: CommandRow) -> list[str]:
     """The names of a group's own commands; none where it is no group."""
     command = importlib.import_module(row.module).command
-    return sorted(command.commands) if isinstance(command, click.Group) else []
+    return command.list_commands(click.Context(command)) if isinstance(command, click.Group) else []
 
 
 def exit_codes_page() -> str:
@@ -91,7 +94,10 @@ def exit_codes_page() -> str:
     return (
         "# Exit codes\n\n"
         "3 and 4 are answers, not errors: the measurement was made and recorded.\n\n"
-        f"| code | meaning |\n|---|---|\n{rows}"
+        f"| code | meaning |\n|---|---|\n{rows}\n"
+        "`labcoat watch` speaks the codes of the monitoring plugins instead: 0 OK, 1 WARNING,\n"
+        "2 CRITICAL, 3 UNKNOWN; every failure of its commands is 3, for what cannot be told is\n"
+        "neither a warning nor critical. `watch check` exits with 0 clean, 1 warnings, 2 errors.\n"
     )
 
 
@@ -320,6 +326,46 @@ def default_of(field: FieldInfo) -> str:
     return f'`"{default}"`' if isinstance(default, str) else f"`{default}`"
 
 
+LEVELS = {
+    Level.RUNBOOK: "Of a runbook",
+    Level.CHECK: "Of a check",
+    Level.ACTION: "Of an action",
+    Level.ROLLBACK: "Of a rollback",
+    Level.VERIFY: "Of verify",
+    Level.BREAKER: "Of breaker",
+    Level.ROLLING: "Of rolling",
+}
+
+
+def runbooks_page() -> str:
+    """Every key of a runbook, and every code of a finding."""
+    tables = "".join(
+        f"## {title}\n\n| key | value | default | meaning | |\n|---|---|---|---|---|\n"
+        + "".join(key_row(key) for key in KEYS if key.level is level)
+        + "\n"
+        for level, title in LEVELS.items()
+    )
+    codes = "".join(f"| {code.name} | {code.meaning} | {code.fix} |\n" for code in CODES)
+    return (
+        "# Runbooks: keys and codes\n\n"
+        "What may stand in a runbook, and what `labcoat watch check` says of it. In the last\n"
+        "column: A is Automatron's own key; L means nothing without `semantics: labcoat`.\n"
+        "Durations are seconds, or have units: `90`, `90s`, `30m`, `1h`, `2h30m`, `1d`.\n"
+        "[Write a runbook](../how-to/write-a-runbook.md) shows them at work.\n\n"
+        f"{tables}"
+        "## Codes\n\n"
+        "A finding reads `file:line:column CODE message; fix: way out`. E codes refuse the\n"
+        "runbook, or the targets whose facts render it so; W codes warn.\n\n"
+        f"| code | meaning | the way out |\n|---|---|---|\n{codes}"
+    )
+
+
+def key_row(key: Key) -> str:
+    """One key as a row of its table."""
+    whose = "A" if key.automatron else "L" if key.corrected else ""
+    return f"| `{key.name}` | {key.value} | {key.default} | {key.meaning} | {whose} |\n"
+
+
 Pages = dict[str, Callable[[], str]]
 PAGES: Pages = {
     "docs/reference/commands.md": commands_page,
@@ -328,6 +374,7 @@ PAGES: Pages = {
     "docs/reference/knobs.md": knobs_page,
     "docs/reference/metrics.md": metrics_page,
     "docs/reference/protocol-file.md": protocol_file_page,
+    "docs/reference/runbooks.md": runbooks_page,
     "docs/reference/study-file.md": study_file_page,
     "docs/replications.md": replications_page,
 }
@@ -342,6 +389,10 @@ def golden_helps() -> Pages:
     return {
         "tests/golden/help/labcoat.txt": pinned(),
         **{f"tests/golden/help/{row.name}.txt": pinned(row.name) for row in COMMANDS},
+        **{
+            f"tests/golden/help/watch-{row.name}.txt": pinned("watch", row.name)
+            for row in WATCH_COMMANDS
+        },
     }
 
 
