@@ -45,7 +45,8 @@ class NotRecorded:
 @dataclass(frozen=True, slots=True)
 class Exited:
     """The body, or the rollback, ended. ``status`` None: how is not known, ``note`` says why
-    (``signal 9``, ``interrupted``, ``rebooted``, ``timeout``)."""
+    (``signal 9``, ``interrupted``, ``rebooted``, ``timeout``).
+    """
 
     attempt_id: str
     status: int | None

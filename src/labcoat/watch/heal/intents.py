@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from labcoat.watch.heal.state import Attempt, HealState, LaneKey, Outcome, Phase
+from labcoat.watch.heal.state import Attempt, HealState, LaneKey, Phase
+from labcoat.watch.model.outcome import Outcome
 from labcoat.watch.model.runbook import Body
 
 

@@ -22,7 +22,8 @@ class Quiet(Enum):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Maintenance:
     """A window for the targets of a glob: from ``starts_s`` to ``ends_s`` (wall seconds), or
-    ``duration_s`` from each slot of ``cron``."""
+    ``duration_s`` from each slot of ``cron``.
+    """
 
     glob: str
     quiet: Quiet = Quiet.NO_ACT
@@ -41,6 +42,9 @@ class Maintenance:
             raise ValueError("a window that starts by cron lasts more than 0 s")
 
 
+SITE_RATE = Rate(count=60, period_s=3600.0)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Site:
     """The rules that hold for all lanes.
@@ -56,7 +60,7 @@ class Site:
     forced: Mode | None = None
     targets: int = 1
     group_sizes: Mapping[str, int] = field(default_factory=dict)
-    rate: Rate | None = Rate(count=60, period_s=3600.0)
+    rate: Rate | None = SITE_RATE
     maintenance: tuple[Maintenance, ...] = ()
 
     def mode_of(self, runbook: Runbook, target: str) -> Mode:

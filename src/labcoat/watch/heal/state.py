@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
+from labcoat.watch.model.outcome import Outcome
 from labcoat.watch.model.runbook import Action, Body, Semantics
 from labcoat.watch.model.status import Status
 
@@ -44,23 +45,6 @@ class Cause(Enum):
     DECISION = "decision"
     ESCALATION = "escalation"
     ASKED = "asked"
-
-
-class Outcome(Enum):
-    """How an attempt ended. SUCCEEDED and FAILED: by exit code, where nothing is verified."""
-
-    CURED = "cured"
-    NOT_CURED = "not-cured"
-    HARMED = "harmed"
-    SUCCEEDED = "succeeded"
-    FAILED = "failed"
-    INDOUBT = "indoubt"
-    NEVER_STARTED = "never-started"
-
-    @property
-    def is_failure(self) -> bool:
-        """Whether it counts against the breaker and doubles the cooldown."""
-        return self in (Outcome.NOT_CURED, Outcome.HARMED, Outcome.FAILED, Outcome.INDOUBT)
 
 
 class Restored(Enum):

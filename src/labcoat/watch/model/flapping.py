@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 from labcoat.watch.model.status import Status
 
@@ -33,7 +34,7 @@ def change_ratio(statuses: tuple[Status, ...]) -> float:
     return (
         sum(
             0.8 + 0.4 * (first + index) / 19
-            for index, (before, after) in enumerate(zip(recent, recent[1:], strict=False))
+            for index, (before, after) in enumerate(pairwise(recent))
             if before is not after
         )
         / 20

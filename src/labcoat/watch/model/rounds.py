@@ -12,7 +12,8 @@ UNREACHABLE = "unreachable"
 @dataclass(frozen=True, slots=True)
 class Result:
     """What one check said. ``reason``: why UNKNOWN, where the check itself did not say it
-    (``unreachable``, ``timeout``, ``hostkey``, ``signal``, ...)."""
+    (``unreachable``, ``timeout``, ``hostkey``, ``signal``, ...).
+    """
 
     check: str
     status: Status

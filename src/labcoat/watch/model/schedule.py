@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-MONTHS = tuple("jan feb mar apr may jun jul aug sep oct nov dec".split())
-WEEKDAYS = tuple("mon tue wed thu fri sat sun".split())  # as datetime.weekday() counts
+MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")  # as datetime.weekday() counts
 LAST = 5  # "last" in NthWeekday.nth
 
 
