@@ -25,14 +25,20 @@ class Fault(StrEnum):
     LOGIN = "login"  # the host refuses this user
     UNREACHABLE = "unreachable"  # no connection
     BUSY = "busy"  # the host opens no more sessions
+    REFUSED = "refused"  # the watch itself would not: a secret or a place is missing
 
     @property
     def is_unreachable(self) -> bool:
+        """Whether the place could not be reached, or not be prepared."""
+        return self in UNREACHED
+
+    @property
+    def never_began(self) -> bool:
         """Whether the order certainly never began."""
-        return self in NEVER_BEGAN
+        return self in UNREACHED or self is Fault.REFUSED
 
 
-NEVER_BEGAN = (Fault.HOSTKEY, Fault.LOGIN, Fault.UNREACHABLE, Fault.BUSY)
+UNREACHED = (Fault.HOSTKEY, Fault.LOGIN, Fault.UNREACHABLE, Fault.BUSY)
 
 
 class Mark(StrEnum):

@@ -25,7 +25,7 @@ from labcoat.watch.reach.base import Order, PluginFile
 
 LAUNCH = """exec /bin/sh -c 'eval "$(cat)"'"""
 HOME = "${HOME:-/nonexistent}/.labcoat-watch"
-ATTEMPT_ID = re.compile(r"[0-9a-z-]{1,64}")
+ATTEMPT_ID = re.compile(r"[0-9a-z][0-9a-z.-]{0,63}")
 NAME = re.compile(r"[^A-Za-z0-9._-]")
 KEPT_DAYS = 60
 LAID_ANEW = 252  # the plugin is not there, or is not what it was

@@ -12,7 +12,7 @@ import asyncio
 import contextlib
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,7 +46,7 @@ class Recorder:
         self._missing = 0
         self._urgent: list[_Urgent] = []
         self._standings: dict[Key, Mapping[str, Any] | None] = {}
-        self._documents: dict[str, Mapping[str, Any]] = {}
+        self._documents: dict[str, Callable[[], Mapping[str, Any]]] = {}
         self._wanted = asyncio.Event()
         self._hurry = asyncio.Event()
         self._closing = False
@@ -67,15 +67,14 @@ class Recorder:
             self._missing += 1
         self._wanted.set()
 
-    def keep(
-        self,
-        *,
-        standings: Mapping[Key, Mapping[str, Any] | None] | None = None,
-        documents: Mapping[str, Mapping[str, Any]] | None = None,
-    ) -> None:
-        """Have the present state written with the next batch."""
-        self._standings.update(standings or {})
-        self._documents.update(documents or {})
+    def keep(self, standings: Mapping[Key, Mapping[str, Any] | None]) -> None:
+        """Have standings written with the next batch; None removes."""
+        self._standings.update(standings)
+        self._wanted.set()
+
+    def keep_document(self, name: str, document: Callable[[], Mapping[str, Any]]) -> None:
+        """Have a document written with the next batch, as it is then."""
+        self._documents[name] = document
         self._wanted.set()
 
     async def write(self, *entries: Entry) -> None:
@@ -85,6 +84,14 @@ class Recorder:
         self._wanted.set()
         self._hurry.set()
         await urgent.committed
+
+    async def prune(self, before_s: float) -> int:
+        """Forget entries that are older; how many went."""
+        loop = asyncio.get_running_loop()
+        try:
+            return await loop.run_in_executor(self._thread, self.journal.prune, before_s)
+        except JournalError:
+            return 0  # the next commit tells of the trouble
 
     async def close(self) -> None:
         """Write what there is, once more, and end."""
@@ -119,7 +126,8 @@ class Recorder:
             entries += each.entries
         if self.is_degraded and entries:
             entries.insert(0, self._resumption())
-        batch = Batch(entries=tuple(entries), standings=standings, documents=documents)
+        drawn = {name: document() for name, document in documents.items()}
+        batch = Batch(entries=tuple(entries), standings=standings, documents=drawn)
         try:
             if batch:
                 await self._in_thread(batch)

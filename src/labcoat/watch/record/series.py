@@ -63,6 +63,16 @@ class Observed:
     ranges: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Latest:
+    """The newest sample of a series."""
+
+    of: Label
+    uom: str
+    at_s: float
+    value: float
+
+
 class Series:
     """The samples, open. Use from one thread at a time. Raises: JournalError everywhere."""
 
@@ -110,6 +120,19 @@ class Series:
     def labels(self) -> tuple[Label, ...]:
         """What there are series of."""
         return tuple(sorted(self._ids, key=lambda of: (of.target, of.runbook, of.check, of.label)))
+
+    def latest(self) -> list[Latest]:
+        """The newest recent sample of each series that has one."""
+        with translated(self._address):
+            rows = self._connection.execute(
+                "SELECT series, max(at), value FROM recent WHERE value IS NOT NULL GROUP BY series"
+            ).fetchall()
+        newest = {number: (at, value) for number, at, value in rows}
+        return [
+            Latest(of=of, uom=uom, at_s=newest[number][0], value=newest[number][1])
+            for of, (number, uom, _) in self._ids.items()
+            if number in newest
+        ]
 
     def samples(self, of: Label, *, since_s: float = 0.0) -> tuple[Times, Values]:
         """Times (seconds) and values of a series, oldest first."""

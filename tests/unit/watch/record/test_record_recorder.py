@@ -35,7 +35,7 @@ def test_notes_are_batched_and_what_is_awaited_is_committed_with_them(tmp_path: 
         journal.commit = counting  # type: ignore[method-assign]
         recorder = Recorder(journal, batch_s=30.0)
         recorder.note(*(entry(Kind.ROUND, n) for n in range(50)))
-        recorder.keep(standings={("r", "t"): {"n": 1}})
+        recorder.keep({("r", "t"): {"n": 1}})
         await recorder.write(entry(Kind.ATTEMPT, 99))
         assert commits == 1
         assert [w.entry.body["n"] for w in journal.entries()] == [*range(50), 99]
