@@ -41,6 +41,9 @@ class Commands:
                 return {"pauses": len(self.healer.state.pauses)}
             case "reset":
                 return await self._reset(request)
+            case "trust":  # the key was written by who asks; it is journaled here
+                await self._journal(request)
+                return {"trusted": request.get("host")}
             case "apply":
                 return await self._apply(request)
             case other:
