@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from labcoat.watch.decide.deciding import concluded, decide, ended, started
 from labcoat.watch.decide.standing import FRESH
+from labcoat.watch.decide.stored import from_document, shifted, to_document
 from labcoat.watch.model.outcome import Outcome
 from labcoat.watch.model.rounds import UNREACHABLE, Result, Round
 from labcoat.watch.model.runbook import Action, Body, Check, Match, Place, Runbook, Semantics, Shell
@@ -241,3 +243,14 @@ def test_judging_is_a_function_of_its_arguments(
             standing = decide(runbook, standing, round_).standing
         ends.append(standing)
     assert ends[0] == ends[1]
+
+
+@given(rows, words, st.sampled_from(Semantics))
+def test_a_standing_survives_a_document(row: Row, story: list[str], semantics: Semantics) -> None:
+    runbook, standing = runbook_of(row, semantics), FRESH
+    for number, word in enumerate(story):
+        round_ = round_of(word, runbook, ROUND_S * number)
+        standing = decide(runbook, standing, round_).standing
+    standing = started(standing, runbook.actions[0], 3.0)
+    assert from_document(json.loads(json.dumps(to_document(standing)))) == standing
+    assert shifted(shifted(standing, 64.0), -64.0) == standing

@@ -4,6 +4,7 @@ standing    what is remembered of one runbook on one target between rounds
 decision    what was decided of one action, with every condition
 compat      the arithmetic of Automatron's actioning
 corrected   ``semantics: labcoat``
+stored      a standing as a JSON document, and back
 deciding    one round judged; and what an action's start, end and verdict change
 
 Refuses: guards (they are heal's), clocks, execution. May import: watch.model, errors.

@@ -3,28 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from labcoat.watch.heal.state import Cause, Pause, Phase
+from labcoat.watch.heal.state import Fires, Pause, Phase
 from labcoat.watch.model.runbook import Runbook
 from labcoat.watch.model.status import Status
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fires:
-    """An action is called for: by a decision, an escalation, or ``apply``.
-
-    ``attempt_id``: fresh, drawn by the engine; used only if the attempt begins. ``before``:
-    the statuses of the deciding round. ``flapping``: checks of this runbook that flap.
-    """
-
-    attempt_id: str
-    runbook: Runbook
-    target: str
-    action: str
-    cause: Cause = Cause.DECISION
-    before: Mapping[str, Status] = field(default_factory=dict)
-    flapping: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

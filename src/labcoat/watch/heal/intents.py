@@ -69,8 +69,12 @@ class Advise:
 
 @dataclass(frozen=True, slots=True)
 class Escalate:
-    """Tell people: for each named action send ``Fires(cause=ESCALATION)``. None named: show it."""
+    """Tell people: for each named action send ``Fires(cause=ESCALATION)``. None named: show it.
 
+    ``id``: what ``watch ack`` takes. Told again every hour until then.
+    """
+
+    id: str
     key: LaneKey
     actions: tuple[str, ...]
     reason: str

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
+from labcoat.watch.model.guards import Verify
 from labcoat.watch.model.outcome import Outcome
-from labcoat.watch.model.runbook import Action, Body, Semantics
+from labcoat.watch.model.runbook import Action, Place, Runbook, Semantics
 from labcoat.watch.model.status import Status
 
 
@@ -58,14 +59,14 @@ class Restored(Enum):
 class Attempt:
     """One attempt to carry an action out; keeps the revision of the action it began with.
 
-    ``before``: the statuses of the deciding round. ``host``: the named host or
-    ``(watch)`` where the body runs elsewhere than on the target. ``status``: exit code; None
-    while unknown, with ``note`` (``interrupted``, ``rebooted``, ``signal 9``).
-    ``ok_rounds``: consecutive all-OK verify rounds. ``harm``: per check that was OK before,
-    consecutive rounds in which it was not. ``since_s``: start of the present window (exit of
-    the body, or of the rollback). ``examine_s``: when the next verify round is due, None
-    while one is under way or none is needed. ``is_canary``, ``is_trial``: of a wave, of a
-    half-open breaker.
+    ``phase``: the last one that is committed. ``before``: the statuses of the deciding
+    round. ``status``: exit code; None while unknown, with ``note`` (``interrupted``,
+    ``rebooted``, ``signal 9``). ``ok_rounds``: consecutive good verify rounds. ``harm``: per
+    check that was OK before, rounds in which it was not. ``since_s``: start of the present
+    window (exit of the body, or of the rollback). ``examine_s``: when the next verify round is
+    due, None while one is under way or none is needed. ``outcome``: once it is known, which
+    with a rollback is before the end. ``is_canary``, ``is_trial``: of a wave, of a half-open
+    breaker.
     """
 
     id: str
@@ -78,7 +79,6 @@ class Attempt:
     phase: Phase
     decided_s: float
     before: Mapping[str, Status] = field(default_factory=dict)
-    host: str | None = None
     sent_s: float | None = None
     status: int | None = None
     note: str | None = None
@@ -92,16 +92,16 @@ class Attempt:
     is_trial: bool = False
 
     @property
-    def body(self) -> Body:
-        """What is being carried out now: the action's body, or its rollback."""
-        rolling_back = self.phase in (
-            Phase.ROLLBACK_INTENT,
-            Phase.ROLLBACK_SENT,
-            Phase.ROLLBACK_DONE,
+    def verify(self) -> Verify | None:
+        """How its cure is shown. None where nothing is: an escalation heals nothing."""
+        return None if self.cause is Cause.ESCALATION else self.action.guards.verify
+
+    @property
+    def occupies_target(self) -> bool:
+        """Whether other actions on its target wait for it: it runs there, or is verified."""
+        return self.verify is not None or (
+            self.cause is not Cause.ESCALATION and self.action.body.place is Place.TARGET
         )
-        if rolling_back and self.action.rollback is not None:
-            return self.action.rollback
-        return self.action.body
 
 
 class BreakerState(Enum):
@@ -155,8 +155,9 @@ class Wave:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Escalation:
-    """Something that people are told of, hourly until they acknowledge it."""
+    """Something that people are told of, hourly until they acknowledge it (by ``id``)."""
 
+    id: str
     reason: str
     actions: tuple[str, ...]
     since_s: float
@@ -182,9 +183,38 @@ class Partition:
     frozen_since_s: float | None = None
 
 
+NO_PARTITION = Partition()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fires:
+    """An action is called for: by a decision, an escalation, or ``apply``. (An event.)
+
+    ``attempt_id``: fresh, drawn by the engine; used only if the attempt begins. ``before``:
+    the statuses of the deciding round. ``flapping``: checks of this runbook that flap.
+    """
+
+    attempt_id: str
+    runbook: Runbook
+    target: str
+    action: str
+    cause: Cause = Cause.DECISION
+    before: Mapping[str, Status] = field(default_factory=dict)
+    flapping: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> LaneKey:
+        return LaneKey(self.runbook.path, self.target, self.action)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HealState:
-    """Everything that healing remembers of a site. ``attempts``: those in flight, by id."""
+    """Everything that healing remembers of a site.
+
+    ``attempts``: those in flight, by id. ``starts_s``: of all lanes, within the site's rate.
+    ``waiting``: compat's actions that wait for another one on the same target to end, as
+    Automatron's serial actioning had them; not kept over a restart, rounds decide again.
+    """
 
     lanes: Mapping[LaneKey, Lane] = field(default_factory=dict)
     attempts: Mapping[str, Attempt] = field(default_factory=dict)
@@ -193,7 +223,8 @@ class HealState:
     escalations: Mapping[LaneKey, Escalation] = field(default_factory=dict)
     pauses: tuple[Pause, ...] = ()
     hidden: frozenset[str] = frozenset()
-    partition: Partition = Partition()
+    partition: Partition = NO_PARTITION
+    waiting: tuple[Fires, ...] = ()
 
     def lane(self, key: LaneKey) -> Lane:
         return self.lanes.get(key, IDLE)

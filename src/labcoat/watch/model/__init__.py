@@ -9,6 +9,7 @@ outcome    how an attempt to heal ended
 flapping   how often a check changes its mind
 finding    what is wrong with a runbook, and where
 secret     placeholders that stand for secrets until the moment of execution
+document   frozen values as JSON documents, and back
 moment     one instant on both clocks
 
 Refuses: side effects, clocks, files. Imports nothing but errors.
