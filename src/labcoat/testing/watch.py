@@ -7,11 +7,15 @@ import hashlib
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from fnmatch import fnmatchcase
+from typing import Any, Protocol
 
 import pytest
 
+from labcoat.watch.engine.shelf import Rendered
+from labcoat.watch.model.finding import Finding
 from labcoat.watch.model.moment import Moment
+from labcoat.watch.model.runbook import Runbook
 from labcoat.watch.reach.base import Answer, Fault, Mark, Order, PluginFile, Reach
 from labcoat.watch.reach.capture import DRAIN_BYTES, HEAD_BYTES, TAIL_BYTES, Capture
 from labcoat.watch.reach.script import PREPARE, framed, inquires
@@ -280,3 +284,31 @@ async def _once(taught: Taught, order: Order) -> Answer:
         return await taught.reach.execute(order)
     finally:
         await taught.reach.close()
+
+
+@dataclass(slots=True)
+class FakeShelf:
+    """Runbooks by target glob; ``put`` changes them as an editor would."""
+
+    books: dict[str, tuple[Runbook, ...]] = field(default_factory=dict)
+    changed: bool = False
+
+    def put(self, glob: str, *runbooks: Runbook) -> None:
+        """Map runbooks to targets, from the next reading on."""
+        self.books[glob] = runbooks
+        self.changed = True
+
+    def has_changed(self) -> bool:
+        """Whether something was put since the last reading."""
+        return self.changed
+
+    def read(self) -> tuple[Finding, ...]:
+        """There is nothing wrong with them."""
+        self.changed = False
+        return ()
+
+    def rendered(self, target: str, facts: Mapping[str, Any]) -> Rendered:
+        """The runbooks of a target; facts change nothing."""
+        del facts
+        found = (book for glob, books in self.books.items() if fnmatchcase(target, glob) for book in books)
+        return Rendered(runbooks={book.path: book for book in found})

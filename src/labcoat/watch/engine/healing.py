@@ -43,7 +43,7 @@ from labcoat.watch.heal.state import EMPTY, Attempt, Cause, Fires, HealState, La
 from labcoat.watch.heal.step import step, wake_s
 from labcoat.watch.heal.stored import to_document
 from labcoat.watch.model.outcome import Outcome
-from labcoat.watch.model.runbook import Place, Runbook
+from labcoat.watch.model.runbook import Body, Place, Runbook
 from labcoat.watch.model.status import worst
 from labcoat.watch.record.entry import Entry, Kind
 from labcoat.watch.record.recorder import Recorder
@@ -161,8 +161,8 @@ class Healer:
                     self._begin(self._record(attempt, phase))
                 else:
                     self.recorder.note(attempt_entry(attempt, phase, at_s=at_s))
-            case Execute(attempt, _, marker):
-                self._execute(attempt, marker)
+            case Execute(attempt, body, marker):
+                self._execute(attempt, body, marker)
             case Examine(attempt):
                 self._begin(self._examine(attempt))
             case Conclude(attempt, outcome):
@@ -178,8 +178,8 @@ class Healer:
                     self.advised[advice_id] = key
                     self.recorder.note(lane_entry(Kind.ADVICE, key, advice_id, at_s=at_s))
                     self.say(f"advice {advice_id}: {key.action} on {key.target} ({key.runbook})")
-            case Escalate(key, actions, reason):
-                self._escalate(key, actions, reason, at_s)
+            case Escalate():
+                self._escalate(intent, at_s)
             case Alert(kind, text):
                 body = {"kind": kind, "text": text}
                 self.recorder.note(Entry(kind=Kind.ALERT, at_s=at_s, body=body))
@@ -193,7 +193,7 @@ class Healer:
         if phase in INTENDED:
             target = self._target(attempt)
             try:
-                boot_id = await prepare(self.executor, _body(attempt, phase), target)
+                boot_id = await prepare(self.executor, body_of(attempt, phase), target)
             except Unprepared as error:
                 self.recorder.note(
                     lane_entry(
@@ -217,17 +217,17 @@ class Healer:
         else:
             self.feed(Recorded(attempt.id, phase))
 
-    def _execute(self, attempt: Attempt, marker: str) -> None:
+    def _execute(self, attempt: Attempt, body: Body, marker: str) -> None:
         self._held.pop(attempt.key, None)
         now = self.clock.now()
         if attempt.phase not in ROLLING_BACK:
             key = (attempt.key.runbook, attempt.key.target)
-            standing = started(self.ledger.standing(key), attempt.key.action, now.elapsed_s)
+            standing = started(self.ledger.standing(key), attempt.action, now.elapsed_s)
             self.ledger.stand(key, standing)
         sent = Sent(
             attempt_id=attempt.id,
             marker=marker,
-            body=attempt.body,
+            body=body,
             target=self._target(attempt),
             boot_id=self._boots.get(attempt.id, ""),
             sent_s=now.elapsed_s,
@@ -238,7 +238,7 @@ class Healer:
 
     async def _send(self, attempt: Attempt, sent: Sent) -> None:
         """Hand the wrapper over, once."""
-        environment, stdin = self._notice(attempt)
+        environment, stdin = self._notice(attempt, sent.body)
         answer = await self.executor.execute(
             sent.body,
             sent.target,
@@ -262,7 +262,7 @@ class Healer:
             status = 1 if event.status is None else event.status
             now_s = self.clock.now().elapsed_s
             self.ledger.stand(
-                key, ended(self.ledger.standing(key), attempt.key.action, now_s, status)
+                key, ended(self.ledger.standing(key), attempt.action, now_s, status)
             )
         self.feed(event)
 
@@ -287,7 +287,7 @@ class Healer:
     def _conclude(self, attempt: Attempt, outcome: Outcome, at_s: float) -> None:
         key = (attempt.key.runbook, attempt.key.target)
         standing = self.ledger.standing(key)
-        self.ledger.stand(key, concluded(standing, attempt.key.action, outcome))
+        self.ledger.stand(key, concluded(standing, attempt.action, outcome))
         self.outcomes[outcome.value] += 1
         self.recorder.note(verdict_entry(attempt, outcome, at_s=at_s))
         self.say(f"{outcome.value}: {attempt.key.action} on {attempt.key.target}, {attempt.id}")
@@ -296,25 +296,29 @@ class Healer:
         if outcome is Outcome.CURED:
             self.advised = {i: lane for i, lane in self.advised.items() if lane != attempt.key}
 
-    def _escalate(
-        self, key: LaneKey, actions: tuple[str, ...], reason: str, at_s: float
-    ) -> None:
+    def _escalate(self, told: Escalate, at_s: float) -> None:
+        key = told.key
         entry = lane_entry(
-            Kind.ESCALATION, key, "", at_s=at_s, reason=reason, actions=list(actions)
+            Kind.ESCALATION,
+            key,
+            told.id,
+            at_s=at_s,
+            reason=told.reason,
+            actions=list(told.actions),
         )
         self.recorder.note(entry)
-        self.say(f"escalated: {key.action} on {key.target}: {reason}")
+        self.say(f"escalated: {key.action} on {key.target}: {told.reason}")
         runbook = self.ledger.runbooks.get((key.runbook, key.target))
         if runbook is None:
             return
         known = {action.name for action in runbook.actions}
-        for name in actions:
+        for name in told.actions:
             if name in known:
                 self.fire(runbook, key.target, name, cause=Cause.ESCALATION)
 
-    def _notice(self, attempt: Attempt) -> tuple[Mapping[str, str], str]:
+    def _notice(self, attempt: Attempt, body: Body) -> tuple[Mapping[str, str], str]:
         """What an action on the watching machine learns of why it is called."""
-        if attempt.body.place is not Place.REMOTE:
+        if body.place is not Place.REMOTE:
             return {}, ""
         key = attempt.key
         standing = self.ledger.standing((key.runbook, key.target))
@@ -360,8 +364,9 @@ class Healer:
             )
 
 
-def _body(attempt: Attempt, phase: Phase) -> Any:
+def body_of(attempt: Attempt, phase: Phase) -> Body:
+    """What is carried out in a phase: the action's body, or its rollback."""
     rollback = attempt.action.rollback
-    if phase is Phase.ROLLBACK_INTENT and rollback is not None:
+    if phase in ROLLING_BACK and rollback is not None:
         return rollback
     return attempt.action.body

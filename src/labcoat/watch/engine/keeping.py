@@ -43,9 +43,9 @@ def restored(journal: WatchJournal, now: Moment) -> Kept:
             facts[target] = body
         else:
             standing = standings.from_document(body)
-            known[path, target] = standings.shifted(standing, shift_s) if shift_s else standing
+            known[path, target] = standings.shifted(standing, shift_s)
     return Kept(
-        state=EMPTY if healed is None else heals.from_document(healed, shift_s),
+        state=EMPTY if healed is None else heals.shifted(heals.from_document(healed), shift_s),
         standings=known,
         facts=facts,
     )

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from labcoat.watch.reach.base import Reach
 from labcoat.watch.reach.local import LocalReach
 from labcoat.watch.reach.place import Place, SshSettings
+
+if TYPE_CHECKING:
+    from labcoat.watch.reach.connections import Connections
 
 DEFAULT = "default"
 ANYONE = Place(host="")
@@ -22,7 +26,7 @@ class SystemReaches:
     port: int | None = None
     _local: LocalReach = field(default_factory=LocalReach)
     _remote: dict[Place, Reach] = field(default_factory=dict)
-    _connections: object | None = None
+    _connections: Connections | None = None
 
     def to(self, address: str | None, credentials: str) -> Reach:
         """The way to an address. Raises: LookupError for credentials that nobody wrote."""
@@ -51,10 +55,10 @@ class SystemReaches:
 
         return SshReach(place, self._pool())
 
-    def _pool(self):  # type: ignore[no-untyped-def]
+    def _pool(self) -> Connections:
         from labcoat.watch.reach.connections import Connections  # noqa: PLC0415 - as above
 
-        if not isinstance(self._connections, Connections):
+        if self._connections is None:
             self._connections = Connections(self.settings)
         return self._connections
 

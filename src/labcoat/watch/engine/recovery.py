@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from labcoat.watch.engine.attempting import Sent
-from labcoat.watch.engine.healing import Healer
+from labcoat.watch.engine.healing import Healer, body_of
 from labcoat.watch.engine.targets import Target
 from labcoat.watch.heal.events import NeverStarted, Tick
 from labcoat.watch.heal.intents import Record
@@ -78,7 +78,7 @@ def _settle(healer: Healer, attempt: Attempt, said: LastSaid) -> None:
     sent = Sent(
         attempt_id=attempt.id,
         marker=f"{attempt.id}.rollback" if rolls_back else attempt.id,
-        body=attempt.body,
+        body=body_of(attempt, said.phase),
         target=target or Target(id=attempt.key.target, address=attempt.key.target),
         boot_id=said.boot_id,
         sent_s=sent_s,

@@ -1,21 +1,13 @@
-"""The runbooks on disk: which target has which, in the last revision that could be read."""
+"""Where runbooks come from, as the engine sees it."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 from labcoat.watch.model.finding import Finding
 from labcoat.watch.model.runbook import Runbook
-from labcoat.watch.runbook.defaults import Defaults
-from labcoat.watch.runbook.load import load
-from labcoat.watch.runbook.mapping import Mapped, read_mapping
-from labcoat.watch.runbook.source import Source, read_source
-
-Stamp = tuple[tuple[str, int, int], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,66 +15,17 @@ class Rendered:
     """The runbooks of one target: by path, None where the present text is refused."""
 
     runbooks: Mapping[str, Runbook | None]
-    findings: tuple[Finding, ...]
+    findings: tuple[Finding, ...] = ()
 
 
-@dataclass(slots=True)
-class Shelf:
-    """A folder of runbooks. A mapping that cannot be read leaves the last one in force."""
-
-    root: Path
-    defaults: Defaults
-    _mapped: Mapped | None = None
-    _stamp: Stamp = ()
-    _sources: dict[str, Source | tuple[Finding, ...]] = field(default_factory=dict)
+class Shelf(Protocol):
+    """Runbooks that may change at any moment."""
 
     def has_changed(self) -> bool:
-        """Whether a file came, went, or was written since the last reading."""
-        return self._stamp_now() != self._stamp
+        """Whether there is something to read anew."""
 
     def read(self) -> tuple[Finding, ...]:
         """Read everything anew; what is wrong with the mapping."""
-        self._stamp = self._stamp_now()
-        self._sources.clear()
-        mapped = read_mapping(self.root)
-        if self._mapped is None or not any(finding.is_error for finding in mapped.findings):
-            self._mapped = mapped
-        return tuple(mapped.findings)
 
     def rendered(self, target: str, facts: Mapping[str, Any]) -> Rendered:
         """The runbooks of a target with its facts."""
-        assert self._mapped is not None
-        runbooks: dict[str, Runbook | None] = {}
-        findings: list[Finding] = []
-        for assigned in self._mapped.for_target(target):
-            source = self._source(assigned.path)
-            if isinstance(source, tuple):
-                findings += source
-                runbooks[assigned.path] = None
-                continue
-            loaded = load(source, facts, target, assigned.glob, self.defaults)
-            findings += loaded.findings
-            runbooks[assigned.path] = loaded.runbook
-        return Rendered(runbooks=runbooks, findings=tuple(findings))
-
-    def _source(self, path: str) -> Source | tuple[Finding, ...]:
-        known = self._sources.get(path)
-        if known is None:
-            read = read_source(self.root, path)
-            known = self._sources[path] = read if isinstance(read, Source) else (read,)
-        return known
-
-    def _stamp_now(self) -> Stamp:
-        return tuple(sorted(_stamps(self.root)))
-
-
-def _stamps(folder: Path) -> Iterator[tuple[str, int, int]]:
-    """Every file below, with its size and when it was written."""
-    for here, _, files in os.walk(folder):
-        for name in files:
-            path = os.path.join(here, name)  # noqa: PTH118 - each second, over every file
-            try:
-                seen = os.stat(path)  # noqa: PTH116 - as above
-            except OSError:
-                continue  # it went while we looked
-            yield path, seen.st_mtime_ns, seen.st_size

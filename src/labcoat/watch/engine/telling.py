@@ -65,8 +65,8 @@ def attempt_entry(
     }
     if boot_id is not None:
         body["boot_id"] = boot_id
-    if attempt.host is not None:
-        body["host"] = attempt.host
+    if attempt.action.body.host is not None:
+        body["host"] = attempt.action.body.host
     if attempt.before and phase is Phase.INTENT:
         body["before"] = {check: status.name for check, status in attempt.before.items()}
     if attempt.status is not None:

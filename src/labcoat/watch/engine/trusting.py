@@ -46,7 +46,7 @@ async def _offered(host: str, port: int) -> Offered:
             key = await asyncssh.get_server_host_key(host, port, config=None)
     except (OSError, asyncssh.Error) as error:
         raise HostError(
-            f"the host shows no key: {error or 'no answer'}",
+            f"the host shows no key: {error}",
             where=f"{host} port {port}",
             way_out="check the name and the port, and that sshd listens there",
         ) from error

@@ -75,6 +75,7 @@ def _once(attempt: str, nonce: str, run: str) -> list[str]:
         raise ValueError(f"no attempt id: {attempt!r}")
     return [
         f'labcoat_mark="$labcoat_dir/run/{attempt}"',
+        f"export LABCOAT_ATTEMPT={attempt}",
         'if ln "$labcoat_dir/token" "$labcoat_mark" 2>/dev/null; then',
         f"  {_marker(nonce, 'taken')}",
         'elif [ -e "$labcoat_mark" ]; then',

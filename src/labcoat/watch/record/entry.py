@@ -58,7 +58,7 @@ class Written:
     digest: str
 
 
-def body_text(body: Mapping[str, Any]) -> str:
+def body_text(body: Any) -> str:
     """The body as one line of JSON; the same value gives the same text."""
     return json.dumps(body, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
 

@@ -34,11 +34,12 @@ Key = tuple[str, str]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
-    """What is committed together. ``standings``: by (runbook, target); None removes."""
+    """What is committed together. ``standings``: by (runbook, target); None removes.
+    ``documents``: anything that is JSON."""
 
     entries: tuple[Entry, ...] = ()
     standings: Mapping[Key, Mapping[str, Any] | None] = field(default_factory=dict)
-    documents: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    documents: Mapping[str, Any] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
         """Whether there is anything in it."""
@@ -135,8 +136,8 @@ class WatchJournal:
             rows = connection.execute(select(STANDINGS))
             return {(row.runbook, row.target): json.loads(row.body) for row in rows}
 
-    def document(self, name: str) -> dict[str, Any] | None:
-        """The document of a name, if there is one."""
+    def document(self, name: str) -> Any:
+        """The document of a name, None if there is none."""
         with translated(self.address), self._engines.reading.begin() as connection:
             return _document(connection, name)
 
@@ -241,7 +242,7 @@ def _written(row: Any) -> Written:
     return Written(seq=row.seq, entry=entry, digest=row.digest)
 
 
-def _document(connection: Connection, name: str) -> dict[str, Any] | None:
+def _document(connection: Connection, name: str) -> Any:
     row = connection.execute(select(DOCUMENTS.c.body).where(DOCUMENTS.c.name == name)).first()
     return None if row is None else json.loads(row.body)
 

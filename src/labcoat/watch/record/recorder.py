@@ -46,7 +46,7 @@ class Recorder:
         self._missing = 0
         self._urgent: list[_Urgent] = []
         self._standings: dict[Key, Mapping[str, Any] | None] = {}
-        self._documents: dict[str, Callable[[], Mapping[str, Any]]] = {}
+        self._documents: dict[str, Callable[[], Any]] = {}
         self._wanted = asyncio.Event()
         self._hurry = asyncio.Event()
         self._closing = False
@@ -72,7 +72,7 @@ class Recorder:
         self._standings.update(standings)
         self._wanted.set()
 
-    def keep_document(self, name: str, document: Callable[[], Mapping[str, Any]]) -> None:
+    def keep_document(self, name: str, document: Callable[[], Any]) -> None:
         """Have a document written with the next batch, as it is then."""
         self._documents[name] = document
         self._wanted.set()
