@@ -49,7 +49,7 @@ def from_document(kind: type[Value], document: Any) -> Value:
         ) from error
 
 
-def read(kind: Any, document: Any) -> Any:
+def read(kind: Any, document: Any) -> Any:  # noqa: PLR0911 - one answer per kind of type
     """One value, by its annotation."""
     origin, arguments = get_origin(kind), get_args(kind)
     if origin in (Union, types.UnionType):
@@ -61,8 +61,8 @@ def read(kind: Any, document: Any) -> Any:
     if origin is not None and issubclass(origin, Mapping):
         return {read(arguments[0], key): read(arguments[1], each) for key, each in document}
     if is_dataclass(kind):
-        hints = hints_of(cast("type", kind))
-        return kind(
+        hints, make = hints_of(cast("type", kind)), cast("type", kind)
+        return make(
             **{name: read(hints[name], document[name]) for name in hints if name in document}
         )
     if isinstance(kind, type) and issubclass(kind, Enum):
