@@ -27,7 +27,7 @@ class FolderShelf:
     defaults: Defaults
     _mapped: Mapped | None = None
     _stamp: Stamp = ()
-    _sources: dict[str, Source | tuple[Finding, ...]] = field(default_factory=dict)
+    _sources: dict[str, Source] = field(default_factory=dict)
 
     def has_changed(self) -> bool:
         """Whether a file came, went, or was written since the last reading."""
@@ -48,21 +48,21 @@ class FolderShelf:
         runbooks: dict[str, Runbook | None] = {}
         findings: list[Finding] = []
         for assigned in self._mapped.for_target(target):
-            source = self._source(assigned.path)
-            if isinstance(source, tuple):
-                findings += source
-                runbooks[assigned.path] = None
-                continue
-            loaded = load(source, facts, target, assigned.glob, self.defaults)
+            loaded = load(
+                self._source(assigned.path),
+                facts,
+                target=target,
+                glob=assigned.glob,
+                defaults=self.defaults,
+            )
             findings += loaded.findings
             runbooks[assigned.path] = loaded.runbook
         return Rendered(runbooks=runbooks, findings=tuple(findings))
 
-    def _source(self, path: str) -> Source | tuple[Finding, ...]:
+    def _source(self, path: str) -> Source:
         known = self._sources.get(path)
         if known is None:
-            read = read_source(self.root, path)
-            known = self._sources[path] = read if isinstance(read, Source) else (read,)
+            known = self._sources[path] = read_source(self.root, path)
         return known
 
     def _stamp_now(self) -> Stamp:
