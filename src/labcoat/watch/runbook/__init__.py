@@ -11,10 +11,13 @@ reading    one value at a time out of the tree: numbers, durations, words
 bodies     what runs where
 timing     schedule, timezone, spread
 guarding   verify, cooldown, rate, breaker, rolling
+defaults   what the site says where a runbook does not
+report     findings as they are collected
 building   checks, actions, runbooks
 plugins    plugin files that will not work where they are sent
 load       a source rendered for one target
 site_file  config.yml
+site_watch its section watch:
 fixing     what ``watch check --fix`` proposes
 
 Refuses: to run anything; to write any file; to guess at what cannot be read.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from labcoat.watch.model.runbook import (
     Action,
@@ -17,6 +16,7 @@ from labcoat.watch.model.runbook import (
 from labcoat.watch.model.status import Status
 from labcoat.watch.runbook import reading, timing
 from labcoat.watch.runbook.bodies import body
+from labcoat.watch.runbook.defaults import Defaults
 from labcoat.watch.runbook.guarding import guards
 from labcoat.watch.runbook.keys import KEYS, Level
 from labcoat.watch.runbook.report import Report, guess
@@ -24,14 +24,6 @@ from labcoat.watch.runbook.tree import Entry, Items, Leaf, Node, Table
 
 _CORRECTED = {key.name for key in KEYS if key.level is Level.ACTION and key.corrected}
 _WORDS = ", ".join(status.name for status in Status)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Defaults:
-    """What the site says where a runbook does not. ``plugin_path`` None: files are not looked at."""
-
-    semantics: Semantics = Semantics.COMPAT
-    plugin_path: Path | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

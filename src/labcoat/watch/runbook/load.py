@@ -9,12 +9,14 @@ from typing import Any
 from labcoat.watch.model.finding import Finding
 from labcoat.watch.model.runbook import Runbook
 from labcoat.watch.runbook import plugins, tree
-from labcoat.watch.runbook.building import Defaults, Origin, build
+from labcoat.watch.runbook.building import Origin, build
+from labcoat.watch.runbook.defaults import Defaults
 from labcoat.watch.runbook.report import Position, Report, ordered
 from labcoat.watch.runbook.source import Source
 from labcoat.watch.runbook.template import UnknownFact, render
 
 Facts = Mapping[str, Any]
+COMPAT = Defaults()
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +37,7 @@ def load(
     *,
     target: str | None = None,
     glob: str = "*",
-    defaults: Defaults = Defaults(),  # noqa: B008 - frozen
+    defaults: Defaults = COMPAT,
 ) -> Loaded:
     """The runbook as a target's facts make it."""
     if source.template is None:

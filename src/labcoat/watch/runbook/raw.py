@@ -20,6 +20,7 @@ _STAR = re.compile(rf"(?:^\s*|[{{,]\s*)(?:{_TIMES})\s*:\s+(?=\*(?:[/\s,}}]|$))")
 _KEY = re.compile(r"^(?P<indent>\s*(?:- )?)(?P<key>[A-Za-z_][\w-]*)\s*:(?:\s+(?P<value>.*))?$")
 _BLOCK = re.compile(r"[|>][+-]?\d?[+-]?\s*(?:#.*)?$")
 _FIELD_IN_FLOW = re.compile(r"(?:[{,])\s*(?P<key>[A-Za-z_]\w*)\s*:")
+_QUOTED = re.compile(r"""'[^']*'|"(?:[^"\\]|\\.)*\"""")
 _JINJA = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}")
 _GREP = re.compile(
     r"""\bgrep\s+(?P<flags>(?:-\w+\s+)*-\w*q\w*(?:\s+-\w+)*)\s+(?P<q>['"]?)(?P<n>\d+)(?P=q)(?=$|[\s'"|;&)])"""
@@ -33,19 +34,40 @@ class Line:
     number: int
     text: str
     indent: int
+    in_flow: bool
 
 
 def scan(text: str, report: Report) -> None:
-    """Everything that the lines alone tell."""
+    """Everything that the lines alone tell.
+
+    What stops YAML is looked for only where there are branches: without them YAML itself
+    says so, and better.
+    """
+    if "{%" in text:
+        for line in yaml_lines(text):
+            tell_star(line, report)
+            if not line.in_flow:
+                tell_colon(line, report)
+    tell_fields(text, report)
+    for number, raw in enumerate(text.splitlines(), 1):
+        for found in _GREP.finditer(raw):
+            if "x" not in found["flags"] and "w" not in found["flags"]:
+                tell_grep(found, number, report)
+
+
+def tell_star(line: Line, report: Report) -> None:
+    """E101: a schedule's field that starts with an unquoted ``*``."""
+    star = _STAR.search(line.text)
+    if star is not None:
+        value = re.split(r"[,}]|\s#|$", line.text[star.end() :], maxsplit=1)[0].strip()
+        place = Position(line.number, star.end() + 1)
+        report.add("E101", place, "an unquoted * is read as an alias", f'write "{value}"')
+
+
+def tell_fields(text: str, report: Report) -> None:
+    """W201: fields that a schedule drops."""
     inside: int | None = None  # the indent of the schedule that is being read
     for line in yaml_lines(text):
-        star = _STAR.search(line.text)
-        if star is not None:
-            place = Position(line.number, star.end() + 1)
-            report.add(
-                "E101", place, "an unquoted * is read as an alias", quoted(line.text, star.end())
-            )
-        tell_colon(line, report)
         if inside is not None and line.indent <= inside:
             inside = None
         key = _KEY.match(line.text)
@@ -55,12 +77,8 @@ def scan(text: str, report: Report) -> None:
             tell_unknown(key["key"], Position(line.number, line.indent + 1), report)
         elif key["key"] == "schedule" and not key["value"]:
             inside = line.indent
-        elif key["key"] == "schedule" and (key["value"] or "").startswith("{"):
+        elif key["key"] == "schedule" and key["value"].startswith("{"):
             tell_flow(line, report)
-    for number, raw in enumerate(text.splitlines(), 1):
-        for found in _GREP.finditer(raw):
-            if "x" not in found["flags"] and "w" not in found["flags"]:
-                tell_grep(found, number, report)
 
 
 def tell_grep(found: re.Match[str], number: int, report: Report) -> None:
@@ -94,15 +112,10 @@ def tell_colon(line: Line, report: Report) -> None:
         )
 
 
-def quoted(text: str, start: int) -> str:
-    """The value from ``start`` in quotes, as a way out."""
-    value = re.split(r"[,}]|\s#|$", text[start:], maxsplit=1)[0].strip()
-    return f'write "{value}"'
-
-
 def yaml_lines(text: str) -> Iterator[Line]:
     """The lines without comments, Jinja statements, and the insides of block scalars."""
     block: int | None = None
+    depth = 0
     for number, raw in enumerate(text.splitlines(), 1):
         stripped = raw.lstrip(" ")
         indent = len(raw) - len(stripped)
@@ -112,7 +125,16 @@ def yaml_lines(text: str) -> Iterator[Line]:
             if indent > block:
                 continue
             block = None
-        key = _KEY.match(raw)
-        if key is not None and key["value"] and _BLOCK.match(key["value"]):
+        key = _KEY.match(raw) if depth == 0 else None
+        value = (key["value"] or "") if key is not None else ""
+        if _BLOCK.match(value):
             block = indent
-        yield Line(number, raw, indent)
+        yield Line(number, raw, indent, in_flow=depth > 0)
+        if depth > 0 or value.startswith(("{", "[")):
+            depth = max(0, depth + nesting(raw if depth > 0 else value))
+
+
+def nesting(text: str) -> int:
+    """How many braces and brackets of YAML's flow a text opens, less those that it closes."""
+    bare = _QUOTED.sub("", _JINJA.sub("", text))
+    return sum(bare.count(each) for each in "{[") - sum(bare.count(each) for each in "}]")
