@@ -1,14 +1,20 @@
 """A watch in a process of its own, over one local target: to be killed at any moment.
 
-    python watcher.py FOLDER
+    python watcher.py FOLDER KILLS SEED
 
+Each life is a fork, killed with SIGKILL at a drawn moment; the last one is ended by SIGTERM.
 Its check fails until the service's file says otherwise; its action writes one line per
 attempt, slowly. Runbooks come from a fake shelf, everything else is real.
 """
 
 from __future__ import annotations
 
+import os
+import random
+import signal
 import sys
+import time
+import traceback
 from pathlib import Path
 
 from labcoat.testing.watch import FakeShelf
@@ -45,7 +51,7 @@ def main(folder: Path) -> None:
         frequency_s=0.0,
         call_on=frozenset({Status.CRITICAL}),
         guards=Guards(verify=Verify(delay_s=0.05, every_s=0.05, ok=1, window_s=0.2), rate=None),
-        rollback=body(ACTION.format(log=folder / "log").replace("$LABCOAT_ATTEMPT", "$LABCOAT_ATTEMPT")),
+        rollback=body(ACTION.format(log=folder / "log")),
     )
     book = Runbook(
         path="sick",
@@ -73,5 +79,32 @@ def main(folder: Path) -> None:
     run_watch(settings, shelf, say=lambda line: print(line, flush=True))
 
 
+def life(folder: Path) -> int:
+    pid = os.fork()
+    if pid:
+        return pid
+    try:
+        main(folder)
+    except BaseException:
+        traceback.print_exc()
+        os._exit(1)
+    os._exit(0)
+
+
+def lives(folder: Path, kills: int, seed: int) -> None:
+    draw = random.Random(seed)
+    for _ in range(kills):
+        pid = life(folder)
+        time.sleep(draw.uniform(0.1, 0.8))
+        ended, status = os.waitpid(pid, os.WNOHANG)
+        assert ended == 0, f"it ended by itself: {status}"
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+    pid = life(folder)
+    time.sleep(8.0)
+    os.kill(pid, signal.SIGTERM)
+    assert os.waitpid(pid, 0)[1] == 0
+
+
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    lives(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))

@@ -23,7 +23,7 @@ from labcoat.watch.model.finding import Finding
 from labcoat.watch.record.entry import Entry, Kind
 from labcoat.watch.record.recorder import Recorder
 
-VET_AT_ONCE = 128
+VET_AT_ONCE = 32
 VET_EVERY_S = 86400.0
 
 
