@@ -47,9 +47,7 @@ def measured(count: int, seconds: float, bad: tuple[str, ...]) -> bool:
                 until_s, spent_s = time.time(), cpu_s(process.pid) - before_s
                 resident = resident_bytes(process.pid)
         first = BAD_COUNT if bad else 0
-        seen = judge(
-            site, range(first, count), period_s=PERIOD_S, since_s=since_s, until_s=until_s
-        )
+        seen = judge(site, range(first, count), period_s=PERIOD_S, since_s=since_s, until_s=until_s)
     print(
         f"{count} targets{f', {BAD_COUNT} of them bad' if bad else ''}: {seen.rounds} rounds of"
         f" {seen.targets} healthy targets in {seconds:.0f} s;"

@@ -1,4 +1,4 @@
-"""Places without machines, a clock of the watch that is moved by hand, and the contract of reaches."""
+"""Places without machines, a clock that is moved by hand, and the contract of reaches."""
 
 from __future__ import annotations
 
@@ -37,6 +37,11 @@ class FakeSaid:
 Behaviour = Callable[[Order], FakeSaid]
 
 
+def _does_nothing(order: Order) -> FakeSaid:
+    del order
+    return FakeSaid()
+
+
 @dataclass(slots=True)
 class FakePlace:
     """A machine in name only: what it says, its marks, and whether it is there.
@@ -46,7 +51,7 @@ class FakePlace:
     connection breaks after the start of the next order.
     """
 
-    behaves: Behaviour = lambda order: FakeSaid()  # noqa: E731 - a default behaviour
+    behaves: Behaviour = _does_nothing
     boot_id: str = "boot-1"
     fault: Fault | None = None
     has_token: bool = True
@@ -161,7 +166,7 @@ class FakeWatchClock:
     boot_id: str = "watch-boot"
 
     def now(self) -> Moment:
-        """This instant."""
+        """Now, on both."""
         return Moment(elapsed_s=self.elapsed_s, wall_s=self.wall_s, boot_id=self.boot_id)
 
     async def sleep(self, duration_s: float) -> None:
@@ -259,12 +264,10 @@ class ReachContract:
 
     def test_input_and_environment_arrive_as_they_are(self, taught: Taught) -> None:
         """Quotes, dollars and backslashes included."""
-        odd = "a'b \"$HOME\" `id` \\n ü"
+        odd = 'a\'b "$HOME" `id` \\n ü'
         command = 'cat; printf %s "$LABCOAT_X"'
         taught.teach(command, FakeSaid(stdout=f"{odd}{odd}".encode()))
-        answer = self._go(
-            taught, Order(command=command, stdin=odd, environment={"LABCOAT_X": odd})
-        )
+        answer = self._go(taught, Order(command=command, stdin=odd, environment={"LABCOAT_X": odd}))
         assert answer.stdout == odd + odd
 
     def test_a_plugin_is_laid_down_and_executed(self, taught: Taught) -> None:
@@ -310,5 +313,8 @@ class FakeShelf:
     def rendered(self, target: str, facts: Mapping[str, Any]) -> Rendered:
         """The runbooks of a target; facts change nothing."""
         del facts
-        found = (book for glob, books in self.books.items() if fnmatchcase(target, glob) for book in books)
-        return Rendered(runbooks={book.path: book for book in found})
+        found: dict[str, Runbook | None] = {}
+        for glob, books in self.books.items():
+            if fnmatchcase(target, glob):
+                found |= {book.path: book for book in books}
+        return Rendered(runbooks=found)

@@ -12,6 +12,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from labcoat.testing.watch_targets import CLIENT_KEY, KNOWN_HOSTS, address, lay_out
@@ -19,6 +20,7 @@ from labcoat.watch.record.entry import Kind
 from labcoat.watch.record.journal import WatchJournal
 
 CHECKS = 3
+MODULE = "labcoat.testing.watch_targets"
 RUNBOOK = """\
 name: scale
 schedule: {{second: "*/{period}"}}
@@ -38,7 +40,8 @@ CHECK = """\
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judged:
     """What the journal says of some targets. ``gaps``: times between two rounds of a target
-    that left out a slot. ``lateness_s``: ascending."""
+    that left out a slot. ``lateness_s``: ascending.
+    """
 
     rounds: int
     targets: int
@@ -59,8 +62,7 @@ def targets(folder: Path, count: int, *bad: str, core: int | None = None) -> Ite
         port: int = taken.getsockname()[1]
     lay_out(folder, port)
     process = subprocess.Popen(
-        [sys.executable, "-m", "labcoat.testing.watch_targets", str(folder), str(port), str(count)]
-        + list(bad),
+        [sys.executable, "-m", MODULE, str(folder), str(port), str(count), *bad],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
     )
@@ -80,7 +82,9 @@ def targets(folder: Path, count: int, *bad: str, core: int | None = None) -> Ite
                 pipe.close()
 
 
-def lay_site(folder: Path, keys: Path, port: int, count: int, *, period_s: int, timeout_s: int) -> None:
+def lay_site(
+    folder: Path, keys: Path, port: int, count: int, *, period_s: int, timeout_s: int
+) -> None:
     """A site that checks every target thrice per period."""
     (folder / "runbooks").mkdir(parents=True)
     checks = "".join(CHECK.format(number=n, timeout=timeout_s) for n in range(CHECKS))
@@ -135,9 +139,7 @@ def judge(
         unwell += any(row["status"] != "OK" for row in entry.body["results"].values())
     journal.close()
     gaps = sum(
-        later - sooner > 1.5 * period_s
-        for at in times.values()
-        for sooner, later in zip(at, at[1:], strict=False)
+        later - sooner > 1.5 * period_s for at in times.values() for sooner, later in pairwise(at)
     )
     return Judged(
         rounds=len(lateness),

@@ -19,7 +19,6 @@ KILLS = 50
 @pytest.mark.timeout(240)
 def test_at_most_once_whenever_it_is_killed(tmp_path: Path) -> None:
     seed = random.SystemRandom().randrange(1 << 30)
-    print(f"seed {seed}")
     watcher = Path(__file__).with_name("watcher.py")
     completed = subprocess.run(
         [sys.executable, str(watcher), str(tmp_path), str(KILLS), str(seed)],

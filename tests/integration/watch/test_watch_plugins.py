@@ -21,26 +21,26 @@ from labcoat.watch.reach import place
 from labcoat.watch.reach.base import Answer
 
 P = Path("/usr/lib/nagios/plugins")
-O, W, C, U = Status.OK, Status.WARNING, Status.CRITICAL, Status.UNKNOWN
+K, W, C, U = Status.OK, Status.WARNING, Status.CRITICAL, Status.UNKNOWN
 
 # command, the statuses that it may have on a healthy machine, labels that its perfdata has
 COMMANDS: list[tuple[str, set[Status], set[str]]] = [
-    ("check_dummy 0", {O}, set()),
+    ("check_dummy 0", {K}, set()),
     ("check_dummy 1 warned", {W}, set()),
     ("check_dummy 2", {C}, set()),
     ("check_dummy 3", {U}, set()),
-    ("negate check_dummy 2", {O}, set()),
-    ("check_load -w 1000,1000,1000 -c 2000,2000,2000", {O}, {"load1", "load5", "load15"}),
-    ("check_load -r -w 0,0,0 -c 2000,2000,2000", {O, W}, {"load1", "load5", "load15"}),
-    ("check_disk -w 1% -c 0% -p / -p /dev", {O, W, C}, {"/", "/dev"}),
-    ("check_procs -w 1:100000 -c 1:200000", {O}, {"procs"}),
-    ("check_procs -m RSS -c 999999999 -C sshd", {O}, {"procs", "procs_crit"}),
-    ("check_users -w 1000 -c 2000", {O, U}, set()),
-    ("check_swap -w 0% -c 0%", {O, C}, {"swap"}),
-    ("check_tcp -H 127.0.0.1 -p {port}", {O}, {"time"}),
-    ("check_ssh -H 127.0.0.1 -p {port}", {O}, {"time"}),
+    ("negate check_dummy 2", {K}, set()),
+    ("check_load -w 1000,1000,1000 -c 2000,2000,2000", {K}, {"load1", "load5", "load15"}),
+    ("check_load -r -w 0,0,0 -c 2000,2000,2000", {K, W}, {"load1", "load5", "load15"}),
+    ("check_disk -w 1% -c 0% -p / -p /dev", {K, W, C}, {"/", "/dev"}),
+    ("check_procs -w 1:100000 -c 1:200000", {K}, {"procs"}),
+    ("check_procs -m RSS -c 999999999 -C sshd", {K}, {"procs", "procs_crit"}),
+    ("check_users -w 1000 -c 2000", {K, U}, set()),
+    ("check_swap -w 0% -c 0%", {K, C}, {"swap"}),
+    ("check_tcp -H 127.0.0.1 -p {port}", {K}, {"time"}),
+    ("check_ssh -H 127.0.0.1 -p {port}", {K}, {"time"}),
     ("check_tcp -H 127.0.0.1 -p 1", {C}, set()),
-    ("check_file_age -f /etc/passwd -w 999999999 -c 999999999", {O}, {"age", "size"}),
+    ("check_file_age -f /etc/passwd -w 999999999 -c 999999999", {K}, {"age", "size"}),
     ("check_load --help", {U}, set()),
     ("check_load -V", {U}, set()),
     ("check_load --nonsense", {U}, set()),

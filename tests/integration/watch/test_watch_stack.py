@@ -64,9 +64,7 @@ PLUGINS = "/usr/lib/nagios/plugins"
 
 def book(name: str, check: str, cure: str, **fields: object) -> str:
     texts = {"name": name, "check": json.dumps(check), "cure": json.dumps(cure)}
-    return RUNBOOK % (
-        texts | {"window": 20, "cooldown": 0, "more": "", "other": ""} | fields
-    )
+    return RUNBOOK % (texts | {"window": 20, "cooldown": 0, "more": "", "other": ""} | fields)
 
 
 def until(claim: Callable[[], bool], patience_s: float = 60.0) -> None:
@@ -119,7 +117,7 @@ def children(pid: int) -> list[int]:
     return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
-def test_troubles_of_a_real_stack_are_cured_and_a_useless_cure_ends(
+def test_troubles_of_a_real_stack_are_cured_and_a_useless_cure_ends(  # noqa: PLR0915 - one story
     tmp_path: Path, boxes: Path
 ) -> None:
     assert Path(PLUGINS, "check_http").exists(), "apt-get install monitoring-plugins-basic"
@@ -142,8 +140,8 @@ def test_troubles_of_a_real_stack_are_cured_and_a_useless_cure_ends(
             f"cd /proc/{os.getpid()}/cwd; setsid xargs -0 sh -c 'echo $$ >> {site}/nginx-pid; exec \"$@\"' _"
             f" < {site}/nginx-argv >/dev/null 2>&1 &"
         )
-        cwd = os.readlink(f"/proc/{nginx.process.pid}/cwd")
-        again = again.replace(f"/proc/{os.getpid()}/cwd", cwd)
+        cwd = Path(f"/proc/{nginx.process.pid}/cwd").readlink()
+        again = again.replace(f"/proc/{os.getpid()}/cwd", str(cwd))
         logs = site / "logs"
         logs.mkdir()
         master = gunicorn.process.pid
@@ -203,7 +201,11 @@ def test_troubles_of_a_real_stack_are_cured_and_a_useless_cure_ends(
                 until(lambda: any("disk.yml:" in b["text"] for _, b in entries(site, Kind.FINDING)))
                 process.send_signal(signal.SIGHUP)
                 before = len([p for p, _ in entries(site, Kind.ROUND) if p == "disk.yml"])
-                until(lambda: len([p for p, _ in entries(site, Kind.ROUND) if p == "disk.yml"]) > before)
+                until(
+                    lambda: (
+                        len([p for p, _ in entries(site, Kind.ROUND) if p == "disk.yml"]) > before
+                    )
+                )
         finally:
             if (site / "nginx-pid").exists():
                 restarted = [int(word) for word in (site / "nginx-pid").read_text().split()]
@@ -229,7 +231,9 @@ def test_troubles_of_a_real_stack_are_cured_and_a_useless_cure_ends(
         "disk.yml": "OK",
         "never.yml": "CRITICAL",
     }
-    assert [(b["runbook"], b["breaker"]) for b in told["board"]["breakers"]] == [("never.yml", "open")]
+    assert [(b["runbook"], b["breaker"]) for b in told["board"]["breakers"]] == [
+        ("never.yml", "open")
+    ]
     verified = watch("history", "--verify", folder=site)
     assert (verified.returncode, "all as they were written" in verified.stdout) == (0, True)
     history = watch("history", "--json", folder=site)
@@ -240,7 +244,9 @@ def test_troubles_of_a_real_stack_are_cured_and_a_useless_cure_ends(
     ]
     assert phases[:4] == ["intent", "sent", "done", "verifying"]
     exported = watch("export", folder=site).stdout
-    assert 'labcoat_watch_status{target="localhost",runbook="nginx.yml",check="state"} 0' in exported
+    assert (
+        'labcoat_watch_status{target="localhost",runbook="nginx.yml",check="state"} 0' in exported
+    )
     assert "labcoat_watch_perfdata{" in exported
     assert watch("reset", told["board"]["breakers"][0]["id"], folder=site).returncode == 0
     after = json.loads(watch("status", "--json", folder=site).stdout)

@@ -76,7 +76,7 @@ def main(folder: Path) -> None:
         discovery=Discovery(hosts=("localhost",)),
         patience_s=10.0,
     )
-    run_watch(settings, shelf, say=lambda line: print(line, flush=True))
+    run_watch(settings, shelf, say=lambda line: sys.stdout.write(f"{line}\n") and None)
 
 
 def life(folder: Path) -> int:
@@ -85,7 +85,7 @@ def life(folder: Path) -> int:
         return pid
     try:
         main(folder)
-    except BaseException:
+    except BaseException:  # noqa: BLE001 - a fork must not go on as its mother
         traceback.print_exc()
         os._exit(1)
     os._exit(0)

@@ -25,4 +25,5 @@ def command(id_: str, config: Path | None, *, as_json: bool) -> None:
         print_document({"schema": SCHEMA, **reply})
     refused(reply)
     if not as_json:
-        click.echo(f"begun as {reply['started']}: labcoat watch history --attempt {reply['started']}")
+        begun = reply["started"]
+        click.echo(f"begun as {begun}: labcoat watch history --attempt {begun}")

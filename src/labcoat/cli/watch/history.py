@@ -28,7 +28,7 @@ SCHEMA = 1
 @click.option("--newest", type=click.IntRange(1), metavar="N", help="Only the newest so many.")
 @click.option("--verify", is_flag=True, help="Only look whether every entry is as written.")
 @json_option
-def command(  # noqa: PLR0913 - one option each
+def command(
     config: Path | None,
     *,
     since: float | None,

@@ -19,9 +19,7 @@ SCHEMA = 1
 @click.option("--reason", required=True, metavar="TEXT", help="Why; it is journaled.")
 @config_option
 @json_option
-def command(
-    glob: str, for_s: float, reason: str, config: Path | None, *, as_json: bool
-) -> None:
+def command(glob: str, for_s: float, reason: str, config: Path | None, *, as_json: bool) -> None:
     """Begin no action on the targets that GLOB matches (all, if none is given). Checks go on.
     Journaled with your name; labcoat watch resume ends it sooner.
     """

@@ -59,23 +59,25 @@ def _board(board: dict[str, Any]) -> list[str]:
         lines.append(f"DEGRADED no action is begun: {board['degraded']}")
     if board.get("frozen"):
         lines.append("FROZEN   many targets are lost at once: the fault is probably ours")
-    for row in board.get("advice", ()):
-        lines.append(
-            f"advice   {row['action']} on {row['target']} ({row['runbook']}):"
-            f" labcoat watch apply {row['id']}"
-        )
-    for row in board.get("attempts", ()):
-        lines.append(f"{row['phase']:<8} {row['action']} on {row['target']}, {row['id']}")
-    for row in board.get("breakers", ()):
-        lines.append(
-            f"breaker  {row['breaker']}: {row['action']} on {row['target']} after"
-            f" {row['failures']} failures: labcoat watch reset {row['id']}"
-        )
-    for row in board.get("escalations", ()):
-        lines.append(
-            f"escalated {row['action']} on {row['target']}: {row['reason']};"
-            f" labcoat watch ack {row['id']}"
-        )
+    lines += [
+        f"advice   {row['action']} on {row['target']} ({row['runbook']}):"
+        f" labcoat watch apply {row['id']}"
+        for row in board.get("advice", ())
+    ]
+    lines += [
+        f"{row['phase']:<8} {row['action']} on {row['target']}, {row['id']}"
+        for row in board.get("attempts", ())
+    ]
+    lines += [
+        f"breaker  {row['breaker']}: {row['action']} on {row['target']} after"
+        f" {row['failures']} failures: labcoat watch reset {row['id']}"
+        for row in board.get("breakers", ())
+    ]
+    lines += [
+        f"escalated {row['action']} on {row['target']}: {row['reason']};"
+        f" labcoat watch ack {row['id']}"
+        for row in board.get("escalations", ())
+    ]
     for row in board.get("pauses", ()):
         until = time.strftime("%Y-%m-%d %H:%M", time.localtime(row["until_s"]))
         lines.append(f"paused   {row['glob']} until {until} by {row['by']}: {row['reason']}")

@@ -37,7 +37,8 @@ class Unprepared(Exception):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sent:
     """What must be known of something that was sent, to settle it later. ``boot_id``: of
-    the place, when it was prepared. ``sent_s``: elapsed, on the watch's own clock."""
+    the place, when it was prepared. ``sent_s``: elapsed, on the watch's own clock.
+    """
 
     attempt_id: str
     marker: str
@@ -93,7 +94,9 @@ async def settle(executor: Executor, clock: WatchClock, sent: Sent) -> Settled:
         await clock.sleep(min(ASKING_EVERY_S, left_s))
 
 
-async def _ask(executor: Executor, sent: Sent) -> Settled | str:
+async def _ask(  # noqa: PLR0911 - as above
+    executor: Executor, sent: Sent
+) -> Settled | str:
     """One question: the answer, or why there is none yet."""
     try:
         reach = executor.reach(sent.body, sent.target)

@@ -16,7 +16,7 @@ class WatchClock(Protocol):
     """What tells the time to the watch."""
 
     def now(self) -> Moment:
-        """This instant."""
+        """Now, on both."""
 
     async def sleep(self, duration_s: float) -> None:
         """Let so much time pass."""
@@ -29,7 +29,7 @@ class SystemWatchClock:
         self._boot_id = BOOT_ID.read_text().strip() if BOOT_ID.exists() else ""
 
     def now(self) -> Moment:
-        """This instant."""
+        """Now, on both."""
         return Moment(
             elapsed_s=time.clock_gettime(time.CLOCK_BOOTTIME),
             wall_s=time.time(),

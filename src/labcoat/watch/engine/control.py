@@ -7,7 +7,7 @@ import contextlib
 import json
 import os
 import socket
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,7 @@ def _short(path: Path) -> Iterator[str]:
 
 
 @contextlib.asynccontextmanager
-async def listening(path: Path, answer: Answerer):  # type: ignore[no-untyped-def]
+async def listening(path: Path, answer: Answerer) -> AsyncIterator[None]:
     """Answer requests while it lasts; only this user may ask."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -44,7 +44,7 @@ async def listening(path: Path, answer: Answerer):  # type: ignore[no-untyped-de
             await writer.drain()
         writer.close()
 
-    path.unlink(missing_ok=True)
+    path.unlink(missing_ok=True)  # noqa: ASYNC240 - a left-over; local and once
     with _short(path) as name:
         mask = os.umask(0o177)
         try:
@@ -55,7 +55,7 @@ async def listening(path: Path, answer: Answerer):  # type: ignore[no-untyped-de
         yield
     finally:
         server.close()
-        path.unlink(missing_ok=True)
+        path.unlink(missing_ok=True)  # noqa: ASYNC240 - as above
 
 
 def ask(path: Path, request: Mapping[str, Any]) -> dict[str, Any] | None:

@@ -21,7 +21,8 @@ LOCAL = ("localhost", "local")
 class Discovery:
     """What to look at. ``ssh_config``: its concrete ``Host`` names. ``dns``: names, each of
     whose addresses is a target. ``command``: prints one target per line. ``every_s``: how
-    often the last two are asked again."""
+    often the last two are asked again.
+    """
 
     hosts: tuple[str, ...] = ()
     ssh_config: Path | None = None
@@ -64,9 +65,7 @@ async def discover(discovery: Discovery, local: Reach) -> Discovered:
     troubles += [f"no target: {name[:60]!r}" for name in odd]
     here = {*LOCAL, *discovery.local}
     wanted = dict.fromkeys([*found, *discovery.local])
-    addresses = {
-        name: None if name in here else name for name in wanted if TARGET.fullmatch(name)
-    }
+    addresses = {name: None if name in here else name for name in wanted if TARGET.fullmatch(name)}
     return Discovered(addresses=addresses, troubles=tuple(troubles))
 
 

@@ -85,15 +85,14 @@ class Engine:
             self._beat(),
             self._ask_sentinels(),
             self._prune(),
+            self.recorder.watched(),
         )
         for target in list(self.ledger.targets.values()):
             self.roll.vet_later(target)
         tasks = [asyncio.create_task(part) for part in parts]
         stopping = asyncio.create_task(stop.wait())
         try:
-            done, _ = await asyncio.wait(
-                [*tasks, stopping], return_when=asyncio.FIRST_COMPLETED
-            )
+            done, _ = await asyncio.wait([*tasks, stopping], return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 task.result()
         finally:
@@ -106,7 +105,7 @@ class Engine:
         healing = asyncio.create_task(self._heal())
         try:
             while not self.healer.is_idle:
-                await asyncio.sleep(0.05)
+                await self.clock.sleep(0.05)
         finally:
             healing.cancel()
             await asyncio.gather(healing, return_exceptions=True)
@@ -235,7 +234,7 @@ async def opened(
         journal.close()
 
 
-def _built(  # noqa: PLR0913, PLR0917 - the one place where all parts meet
+def _built(
     settings: Settings,
     clock: WatchClock,
     reaches: Reaches,

@@ -153,7 +153,7 @@ class Healer:
         """Whether nothing is under way."""
         return not self._tasks and not self.state.attempts
 
-    def _carry_out(self, intent: Intent) -> None:
+    def _carry_out(self, intent: Intent) -> None:  # noqa: C901, PLR0912 - one case each
         at_s = self.clock.now().wall_s
         match intent:
             case Record(attempt, phase):
@@ -261,9 +261,7 @@ class Healer:
             key = (attempt.key.runbook, attempt.key.target)
             status = 1 if event.status is None else event.status
             now_s = self.clock.now().elapsed_s
-            self.ledger.stand(
-                key, ended(self.ledger.standing(key), attempt.action, now_s, status)
-            )
+            self.ledger.stand(key, ended(self.ledger.standing(key), attempt.action, now_s, status))
         self.feed(event)
 
     async def _examine(self, attempt: Attempt) -> None:

@@ -60,8 +60,6 @@ def _shift_s(kept: Mapping[str, Any] | None, now: Moment) -> float:
     """What to add to elapsed seconds of the watch before."""
     if kept is None or kept["boot_id"] == now.boot_id:
         return 0.0
-    before = Moment(
-        elapsed_s=kept["elapsed_s"], wall_s=kept["wall_s"], boot_id=kept["boot_id"]
-    )
+    before = Moment(elapsed_s=kept["elapsed_s"], wall_s=kept["wall_s"], boot_id=kept["boot_id"])
     passed_s = span_s(before, now, cap_s=LONGEST_S)
     return now.elapsed_s - (before.elapsed_s + passed_s)

@@ -19,7 +19,8 @@ TOLD = 300
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Said:
     """What one check said. ``text``: its first line, without perfdata, for people.
-    ``output``: all of standard output, for perfdata."""
+    ``output``: all of standard output, for perfdata.
+    """
 
     check: str
     text: str
@@ -30,7 +31,8 @@ class Said:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observation:
     """A round with what its checks said. ``answers``: whether the target did, None if no
-    check asked it."""
+    check asked it.
+    """
 
     round: Round
     said: tuple[Said, ...]

@@ -119,7 +119,7 @@ def _kept(settings: Settings, clock: SystemWatchClock) -> Kept:
         journal.close()
 
 
-async def _lines(  # noqa: PLR0913, PLR0917 - what one target needs of everything
+async def _lines(
     target: Target,
     executor: Executor,
     settings: Settings,
@@ -128,11 +128,11 @@ async def _lines(  # noqa: PLR0913, PLR0917 - what one target needs of everythin
     clock: SystemWatchClock,
 ) -> list[Line]:
     facts = await _facts(target, executor, settings, kept)
-    lines = []
-    for runbook in shelf.rendered(target.id, facts).runbooks.values():
-        if runbook is not None:
-            lines.append(await _line(runbook, target, executor, kept, clock))
-    return lines
+    return [
+        await _line(runbook, target, executor, kept, clock)
+        for runbook in shelf.rendered(target.id, facts).runbooks.values()
+        if runbook is not None
+    ]
 
 
 async def _facts(
@@ -141,7 +141,10 @@ async def _facts(
     if target.id in kept.facts:
         facts: Mapping[str, Any] = kept.facts[target.id]["facts"]
         return facts
-    reach = executor.reaches.to(target.address, DEFAULT)
+    try:
+        reach = executor.reaches.to(target.address, DEFAULT)
+    except LookupError:
+        return {}  # its checks say why
     local = executor.reaches.to(None, DEFAULT)
     return await vet(target, reach, local, settings.plugin_path) or {}
 

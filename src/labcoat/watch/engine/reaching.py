@@ -29,7 +29,9 @@ class SystemReaches:
     _connections: Connections | None = None
 
     def to(self, address: str | None, credentials: str) -> Reach:
-        """The way to an address. Raises: LookupError for credentials that nobody wrote."""
+        """The way to an address. Raises: LookupError for credentials that nobody wrote, or
+        where SSH is not installed.
+        """
         if address is None:
             return self._local
         login = self.logins.get(credentials)
@@ -51,8 +53,10 @@ class SystemReaches:
             await self._pool().close()
 
     def _ssh(self, place: Place) -> Reach:
-        from labcoat.watch.reach.ssh import SshReach  # noqa: PLC0415 - the extra ssh, if it is needed
-
+        try:
+            from labcoat.watch.reach.ssh import SshReach  # noqa: PLC0415 - the extra ssh
+        except ImportError as error:
+            raise LookupError("SSH needs asyncssh: pip install 'labcoat[ssh]'") from error
         return SshReach(place, self._pool())
 
     def _pool(self) -> Connections:

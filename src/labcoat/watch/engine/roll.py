@@ -88,7 +88,7 @@ class Roll:
             return
         task = asyncio.get_running_loop().create_task(self._vet(target))
         self._vetting[target.id] = task
-        task.add_done_callback(lambda _: self._vetting.pop(target.id, None))
+        task.add_done_callback(lambda done: self._vetted(target.id, done))
 
     async def vet_now(self) -> None:
         """Collect what facts are missing, of all targets at once."""
@@ -104,6 +104,14 @@ class Roll:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
+    def _vetted(self, name: str, task: asyncio.Task[None]) -> None:
+        self._vetting.pop(name, None)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self.say(f"a defect in labcoat, please report it: {error!r}")
+            asyncio.get_running_loop().call_exception_handler(
+                {"message": "watch: vetting failed", "exception": error, "task": task}
+            )
+
     def _is_stale(self, target: Target) -> bool:
         vetted_s = self._vetted_s.get(target.id)
         return vetted_s is None or self.clock.now().wall_s - vetted_s > VET_EVERY_S
@@ -111,7 +119,10 @@ class Roll:
     async def _vet(self, target: Target) -> None:
         async with self._slots:
             local = self.executor.reaches.to(None, DEFAULT)
-            reach = self.executor.reaches.to(target.address, DEFAULT)
+            try:
+                reach = self.executor.reaches.to(target.address, DEFAULT)
+            except LookupError:
+                return  # its checks say why
             facts = await vet(target, reach, local, self.settings.plugin_path)
         if facts is None or target.id not in self.ledger.targets:
             return

@@ -29,7 +29,8 @@ from labcoat.watch.record.recorder import Recorder
 @dataclass(slots=True, kw_only=True)
 class Rounds:
     """At most one round at a time per runbook and target. ``on_contact``: a target that was
-    lost, or never vetted, answers."""
+    lost, or never vetted, answers.
+    """
 
     clock: WatchClock
     recorder: Recorder

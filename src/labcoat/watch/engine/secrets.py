@@ -9,9 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from labcoat.watch.model.secret import names_in
+from labcoat.watch.reach.local import CREDENTIALS, SECRETS
 
-PREFIX = "LABCOAT_SECRET_"
-CREDENTIALS = "CREDENTIALS_DIRECTORY"  # systemd's LoadCredential
 NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_]")
 
 
@@ -30,7 +29,7 @@ class Secrets:
         return {name: self._value(name) for name in names_in(text)}
 
     def _value(self, name: str) -> str:
-        variable = PREFIX + NOT_IN_NAMES.sub("_", name).upper()
+        variable = SECRETS + NOT_IN_NAMES.sub("_", name).upper()
         if variable in self.environment:
             return self.environment[variable]
         folder = self.environment.get(CREDENTIALS)

@@ -10,7 +10,8 @@ from typing import Any
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
     """One host. ``address``: what is dialled, None is this machine itself. ``facts``: as
-    vetted; ``is_vetted``: whether they ever were."""
+    vetted; ``is_vetted``: whether they ever were.
+    """
 
     id: str
     address: str | None

@@ -8,8 +8,8 @@ import time
 from dataclasses import dataclass
 
 from labcoat.errors import HostError, UsageError
-from labcoat.watch.engine.reaching import placed
 from labcoat.watch.engine.control import ask
+from labcoat.watch.engine.reaching import placed
 from labcoat.watch.engine.settings import CONTROL, LOCK, Settings
 from labcoat.watch.reach.place import Place
 from labcoat.watch.record.entry import Entry, Kind

@@ -27,13 +27,17 @@ echo "os $(uname -s)"
 echo "kernel $(uname -r)"
 if command -v ip >/dev/null 2>&1; then
   ip -o addr show 2>/dev/null | while read -r _ name family address _; do
-    case $family in inet) echo "v4 $name ${address%%/*}";; inet6) echo "v6 $name ${address%%/*}";; esac
+    case $family in
+      inet) echo "v4 $name ${address%%/*}";;
+      inet6) echo "v6 $name ${address%%/*}";;
+    esac
   done
 elif command -v ifconfig >/dev/null 2>&1; then
   ifconfig -a 2>/dev/null | awk '
     /^[^ \t]/ { sub(/:.*/, "", $1); name = $1 }
     $1 == "inet" { sub(/addr:/, "", $2); print "v4", name, $2 }
-    $1 == "inet6" { address = ($2 == "addr:") ? $3 : $2; sub(/[\/%].*/, "", address); print "v6", name, address }'
+    $1 == "inet6" { address = ($2 == "addr:") ? $3 : $2; sub(/[\/%].*/, "", address)
+                    print "v6", name, address }'
 fi
 if [ -d /run/systemd/system ]; then
   systemctl list-units --type=service --all --plain --no-legend --no-pager 2>/dev/null |

@@ -90,8 +90,8 @@ class Order:
 class Answer:
     """What came of an order: an exit status, or a fault and its detail.
 
-    ``stdout``, ``stderr``: at most 64 KiB of head and 4 KiB of tail, undecodable bytes as
-    ``\\xNN``. ``elapsed_s``: from the order's start to its end, as seen from here.
+    ``stdout``, ``stderr``: at most 64 KiB of head and 4 KiB of tail, undecodable bytes
+    spelled in hexadecimal. ``elapsed_s``: from the order's start to its end, as seen from here.
     """
 
     exit_status: int | None = None
@@ -110,9 +110,7 @@ class Answer:
 class Reach(Protocol):
     """The way to one place. Never raises for what happens there: that is the answer."""
 
-    async def execute(
-        self, order: Order, *, on_start: Callable[[], None] | None = None
-    ) -> Answer:
+    async def execute(self, order: Order, *, on_start: Callable[[], None] | None = None) -> Answer:
         """Carry out the order; ``on_start`` is called when it is handed over."""
 
     async def close(self) -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import resource
+import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
 import asyncssh
 
-from labcoat.watch.reach.connect import Dialler
+from labcoat.watch.reach.connect import Dialler, Unreached
 from labcoat.watch.reach.place import Place, SshSettings
 
 SESSIONS = 8  # OpenSSH's MaxSessions is 10
@@ -26,6 +27,8 @@ class Kept:
 
     connection: asyncssh.SSHClientConnection | None = None
     users: int = 0
+    gateway: Kept | None = None
+    failed: tuple[float, Unreached] | None = None
     connecting: asyncio.Lock = field(default_factory=asyncio.Lock)
     sessions: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(SESSIONS))
 
@@ -58,10 +61,15 @@ class Connections:
         kept = self._kept.setdefault(place, Kept())
         self._kept.move_to_end(place)
         kept.users += 1
+        asked_s = time.monotonic()
         try:
             async with kept.sessions:
                 async with kept.connecting:
                     if not kept.is_open:
+                        # Who waited while a login failed shares its fate: a place that
+                        # hangs costs all its runbooks one login's time, not one each.
+                        if kept.failed is not None and kept.failed[0] > asked_s:
+                            raise kept.failed[1]
                         await self._connect(place, kept)
                 yield kept
         finally:
@@ -79,6 +87,9 @@ class Connections:
         if connection is not None:
             self._open -= 1
             connection.abort()
+        if kept.gateway is not None:
+            kept.gateway.users -= 1
+            kept.gateway = None
 
     async def close(self) -> None:
         """Give up all of them."""
@@ -95,10 +106,17 @@ class Connections:
                 if place.gateway is not None:
                     gateway = await stack.enter_async_context(self.lease(place.gateway))
                     tunnel = gateway.connection
+                    gateway.users += 1  # not idle while something goes through it
+                    kept.gateway = gateway
                 kept.connection = await self._dialler.connect(place, tunnel)
                 self.made += 1
-        except BaseException:
+        except BaseException as error:
             self._open -= 1
+            if kept.gateway is not None:
+                kept.gateway.users -= 1
+                kept.gateway = None
+            if isinstance(error, Unreached):
+                kept.failed = (time.monotonic(), error)
             raise
 
     async def _make_room(self) -> None:

@@ -19,6 +19,8 @@ from labcoat.watch.reach.laying import with_plugin
 from labcoat.watch.reach.script import framed
 
 AT_ONCE = 64
+SECRETS = "LABCOAT_SECRET_"
+CREDENTIALS = "CREDENTIALS_DIRECTORY"  # systemd's LoadCredential
 LAUNCH = ("/bin/sh", "-c", 'eval "$(cat)"')
 GRACE_S = 1.0
 
@@ -59,13 +61,11 @@ class _Protocol(asyncio.SubprocessProtocol):
 
 @dataclass(slots=True)
 class LocalReach:
-    """This machine, as the user that the watch belongs to. At most 64 orders at once."""
+    """The watching machine, as the user whose watch it is. At most 64 orders at once."""
 
     _slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
 
-    async def execute(
-        self, order: Order, *, on_start: Callable[[], None] | None = None
-    ) -> Answer:
+    async def execute(self, order: Order, *, on_start: Callable[[], None] | None = None) -> Answer:
         """Carry out the order here."""
         async with self._slots:
             if on_start is not None:
@@ -85,7 +85,7 @@ class LocalReach:
                 lambda: _Protocol(intake),
                 *LAUNCH,
                 start_new_session=True,
-                env=os.environ | {"PWD": "/"},
+                env=_environment(),
                 cwd="/",
             )
         except OSError as error:
@@ -101,6 +101,16 @@ class LocalReach:
             if not intake.exited.is_set():
                 _signal(transport.get_pid(), signal.SIGKILL)
             transport.close()
+
+
+def _environment() -> dict[str, str]:
+    """Ours without the values of secrets: a command gets those that it names."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(SECRETS) and name != CREDENTIALS
+    }
+    return kept | {"PWD": "/"}
 
 
 def _give(transport: asyncio.SubprocessTransport, script: str) -> None:

@@ -47,7 +47,7 @@ def framed(order: Order, nonce: str) -> str:
     given = "</dev/null"
     if order.stdin:
         lines.append(f"labcoat_input={shlex.quote(order.stdin)}")
-        run = f"printf %s \"$labcoat_input\" | {run}"
+        run = f'printf %s "$labcoat_input" | {run}'
         given = ""
     if order.attempt is None:
         lines.append(_marker(nonce, "free"))
@@ -99,8 +99,8 @@ def _verified(plugin: PluginFile, nonce: str) -> str:
     return "\n".join(
         (
             f"labcoat_file={_file_of(plugin)}",
-            f"if ! printf '%s  %s\\n' {plugin.sha256} \"$labcoat_file\" |"
-            " sha256sum -c >/dev/null 2>&1; then",
+            f"""if ! printf '%s  %s\\n' {plugin.sha256} "$labcoat_file" |""",
+            "  sha256sum -c >/dev/null 2>&1; then",
             f"  {_marker(nonce, 'free')}; exit {LAID_ANEW}",
             "fi",
         )

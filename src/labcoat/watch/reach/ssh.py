@@ -51,7 +51,13 @@ class _Session(asyncssh.SSHClientSession[bytes]):
     def exit_status_received(self, status: int) -> None:
         self._intake.exit(status, None)
 
-    def exit_signal_received(self, signal: str, core_dumped: bool, msg: str, lang: str) -> None:
+    def exit_signal_received(
+        self,
+        signal: str,
+        core_dumped: bool,  # noqa: FBT001 - asyncssh's signature
+        msg: str,
+        lang: str,
+    ) -> None:
         del core_dumped, msg, lang
         self._intake.exit(None, f"SIG{signal}")
 
@@ -67,14 +73,16 @@ class SshReach:
     connections: Connections
     _killing: set[asyncio.Task[None]] = field(default_factory=set)
 
-    async def execute(
-        self, order: Order, *, on_start: Callable[[], None] | None = None
-    ) -> Answer:
+    async def execute(self, order: Order, *, on_start: Callable[[], None] | None = None) -> Answer:
         """Carry out the order there."""
 
         async def once(order: Order) -> Answer:
             try:
-                return await self._execute(order, on_start)
+                for _ in range(2):
+                    answer = await self._execute(order, on_start)
+                    if answer is not None:
+                        return answer
+                return Answer(fault=Fault.LOST, detail="the connection broke twice")
             except Unreached as unreached:
                 return Answer(fault=unreached.fault, detail=unreached.detail)
 
@@ -85,7 +93,8 @@ class SshReach:
         if self._killing:
             await asyncio.wait(self._killing, timeout=KILL_TIMEOUT_S)
 
-    async def _execute(self, order: Order, on_start: Callable[[], None] | None) -> Answer:
+    async def _execute(self, order: Order, on_start: Callable[[], None] | None) -> Answer | None:
+        """One try; None if the connection broke before the order was handed over."""
         async with self.connections.lease(self.place) as kept:
             if on_start is not None:
                 on_start()
@@ -102,7 +111,10 @@ class SshReach:
                 )
             except (asyncssh.Error, OSError) as error:
                 await self.connections.drop(kept)
-                return Answer(fault=Fault.LOST, detail=f"the connection broke: {error}")
+                broke = Answer(fault=Fault.LOST, detail=f"the connection broke: {error}")
+                # One that was kept may have died long ago. A check is asked again; an
+                # action is not: its place is asked what became of it.
+                return None if order.attempt is None else broke
             try:
                 left_s = max(0.0, order.timeout_s - (time.monotonic() - began))
                 in_time = await intake.wait(left_s)

@@ -39,7 +39,8 @@ class Kind(StrEnum):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
     """Something that happened. ``at_s``: wall seconds. ``subject``: an attempt's or an
-    advice's id. Texts that do not apply are empty."""
+    advice's id. Texts that do not apply are empty.
+    """
 
     kind: Kind
     at_s: float
@@ -59,8 +60,11 @@ class Written:
 
 
 def body_text(body: Any) -> str:
-    """The body as one line of JSON; the same value gives the same text."""
-    return json.dumps(body, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    """The body as one line of JSON; the same value gives the same text.
+
+    In ASCII: what a target says may hold halves of letters, which no database takes.
+    """
+    return json.dumps(body, sort_keys=True, separators=(",", ":"))
 
 
 def chained(previous: str, seq: int, entry: Entry, body: str) -> str:

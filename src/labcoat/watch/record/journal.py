@@ -35,7 +35,8 @@ Key = tuple[str, str]
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
     """What is committed together. ``standings``: by (runbook, target); None removes.
-    ``documents``: anything that is JSON."""
+    ``documents``: anything that is JSON.
+    """
 
     entries: tuple[Entry, ...] = ()
     standings: Mapping[Key, Mapping[str, Any] | None] = field(default_factory=dict)
@@ -50,7 +51,8 @@ class Batch:
 class Verified:
     """The chain, looked at from end to end. ``broken_at``: the first entry that is not
     what was written, None if all are. ``head``: the last digest, to be compared with one
-    that was noted elsewhere."""
+    that was noted elsewhere.
+    """
 
     entries: int
     head: str

@@ -93,6 +93,10 @@ class Recorder:
         except JournalError:
             return 0  # the next commit tells of the trouble
 
+    async def watched(self) -> None:
+        """Wait for ever; raises what the writing itself failed with, which is a defect."""
+        await asyncio.shield(self._task)
+
     async def close(self) -> None:
         """Write what there is, once more, and end."""
         self._closing = True

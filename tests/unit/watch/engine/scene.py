@@ -87,9 +87,7 @@ class Scene:
             targets={name: Target(id=name, address=name) for name in self.places if name},
             standings=dict(kept.standings),
         )
-        executor = Executor(
-            FakeReaches(self.places), None, Secrets(environment=self.environment)
-        )
+        executor = Executor(FakeReaches(self.places), None, Secrets(environment=self.environment))
         self.healer = Healer(
             clock=self.clock,
             recorder=self.recorder,
@@ -107,7 +105,7 @@ class Scene:
     async def rest(self) -> None:
         """Until nothing is under way; time does not pass."""
         while self.healer._tasks:
-            await asyncio.sleep(0.002)
+            await asyncio.wait(set(self.healer._tasks))
 
     async def play(self, most_s: float = 4000.0) -> None:
         """Let time pass until every attempt has ended."""

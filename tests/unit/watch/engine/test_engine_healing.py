@@ -16,7 +16,7 @@ from labcoat.watch.reach.base import Fault, Order
 from labcoat.watch.record.entry import Kind
 
 sys.path.insert(0, str(Path(__file__).parent))
-from scene import QUICK, Scene, runbook, shell  # noqa: E402
+from scene import QUICK, Scene, runbook, shell
 
 
 def phases(scene: Scene, attempt: str) -> list[str]:
@@ -94,7 +94,8 @@ def test_a_cure_that_never_works_opens_the_breaker_and_escalates(tmp_path: Path)
         book = runbook(guards=guards)
         page = replace(book.actions[0], name="page", body=shell("page", Place.REMOTE))
         book = replace(
-            book, actions=(*book.actions, replace(page, guards=replace(QUICK, verify=None, manual=True)))
+            book,
+            actions=(*book.actions, replace(page, guards=replace(QUICK, verify=None, manual=True))),
         )
         for _ in range(5):
             scene.fire(book)
@@ -194,11 +195,13 @@ def test_secrets_reach_the_place_and_nothing_else(tmp_path: Path) -> None:
             tmp_path / "j.db", {"web1": place}, environment={"LABCOAT_SECRET_TOKEN": "hunter two"}
         )
         book = runbook(action=shell("curl -H ‹secret:token›"), semantics=Semantics.COMPAT)
-        scene.fire(replace(book, actions=(replace(book.actions[0], guards=replace(QUICK, verify=None)),)))
+        scene.fire(
+            replace(book, actions=(replace(book.actions[0], guards=replace(QUICK, verify=None)),))
+        )
         await scene.play()
         await scene.close()
         assert place.executed[0].command == "curl -H 'hunter two'"
-        files = b"".join(file.read_bytes() for file in tmp_path.iterdir())
+        files = b"".join(file.read_bytes() for file in tmp_path.iterdir())  # noqa: ASYNC240
         assert b"hunter" not in files
         assert not any("hunter" in line for line in scene.said)
 
@@ -236,7 +239,9 @@ def test_the_recovery_table(
 
             scene.recorder.write = first_only  # type: ignore[method-assign, assignment]
         attempt = scene.fire(runbook(guards=QUICK))
-        while phases(scene, attempt)[-1:] != [left] or (left == "sent" and not place.executed):
+        while (  # noqa: ASYNC110 - what is awaited happens in the journal
+            phases(scene, attempt)[-1:] != [left] or (left == "sent" and not place.executed)
+        ):
             await asyncio.sleep(0.005)
         await scene.die()
 

@@ -18,7 +18,9 @@ def limit_pages(journal: WatchJournal, pages: int | None) -> None:
     """A full disk, as SQLite shows it: on the connection that the journal's pool keeps."""
     with journal._engines.reading.connect() as connection:
         count = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
-        connection.exec_driver_sql(f"PRAGMA max_page_count={1 << 30 if pages is None else count + pages}")
+        connection.exec_driver_sql(
+            f"PRAGMA max_page_count={1 << 30 if pages is None else count + pages}"
+        )
 
 
 def test_notes_are_batched_and_what_is_awaited_is_committed_with_them(tmp_path: Path) -> None:

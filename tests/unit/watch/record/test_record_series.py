@@ -16,7 +16,8 @@ LOAD = Label("web1", "load", "load", "load1")
     st.lists(
         st.tuples(
             st.integers(0, 2**40),
-            st.floats(allow_nan=True, allow_infinity=True) | st.decimals(-9999, 9999, places=3).map(float),
+            st.floats(allow_nan=True, allow_infinity=True)
+            | st.decimals(-9999, 9999, places=3).map(float),
         ),
         min_size=1,
         unique_by=lambda row: row[0],
@@ -41,7 +42,10 @@ def test_a_sample_costs_at_most_five_bytes(decimals: int) -> None:
 
 def test_hours_are_packed_and_read_back_with_what_is_recent(tmp_path: Path) -> None:
     series = Series(tmp_path / "series.db")
-    rows = [Observed(of=LOAD, at_s=3600 * 10 + 30 * n, value=n / 8, ranges="5;10;0;") for n in range(300)]
+    rows = [
+        Observed(of=LOAD, at_s=3600 * 10 + 30 * n, value=n / 8, ranges="5;10;0;")
+        for n in range(300)
+    ]
     series.add(rows)
     series.add([Observed(of=LOAD, at_s=3600 * 10 + 15, value=None)])
     assert series.seal(3600 * 12 + 1) == 2
