@@ -62,9 +62,9 @@ class Session(asyncssh.SSHServerSession[bytes]):
         del command
         return True
 
-    def data_received(self, data: bytes, datatype: int | None) -> None:
+    def data_received(self, piece: bytes, datatype: int | None) -> None:
         del datatype
-        self._script += data
+        self._script += piece
 
     def eof_received(self) -> bool:
         script = self._script.decode(errors="replace")

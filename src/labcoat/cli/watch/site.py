@@ -70,18 +70,11 @@ def reading(settings: Settings) -> WatchJournal:
 
 def working_pid(settings: Settings) -> int | None:
     """The process id of the watch that is at work here."""
-    from labcoat.watch.engine.settings import LOCK
-    from labcoat.watch.record.lock import AlreadyWatching, only_watch
+    from labcoat.watch.engine.control import ask
+    from labcoat.watch.engine.settings import CONTROL
 
-    file = settings.folder / LOCK
-    if not file.exists():
-        return None
-    try:
-        with only_watch(file):
-            return None
-    except AlreadyWatching:
-        text = file.read_text().strip()
-        return int(text) if text.isdigit() else None
+    reply = ask(settings.folder / CONTROL, {"do": "ping"})
+    return None if reply is None else int(reply["pid"])
 
 
 def request(config: Path | None, do: str, **fields: Any) -> Mapping[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -31,6 +32,8 @@ class Commands:
     async def answer(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
         """Do what is asked, after it was journaled."""
         match request.get("do"):
+            case "ping":
+                return {"pid": os.getpid()}
             case "ack":
                 return await self._ack(request)
             case "pause":

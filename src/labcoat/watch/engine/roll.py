@@ -67,7 +67,8 @@ class Roll:
                 )
                 if known is not None:
                     self._vetted_s[name] = float(known["at_s"])
-                self._note(name, "came")
+                else:
+                    self._note(name, "came")
         if not found.troubles:
             for name in [n for n in self.ledger.targets if n not in found.addresses]:
                 self._forget(name)

@@ -36,8 +36,8 @@ class _Protocol(asyncio.SubprocessProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.SubprocessTransport", transport)
 
-    def pipe_data_received(self, fd: int, data: bytes) -> None:
-        self._intake.output(data, is_error=fd == 2)
+    def pipe_data_received(self, fd: int, piece: bytes) -> None:
+        self._intake.output(piece, is_error=fd == 2)
 
     def pipe_connection_lost(self, fd: int, exc: Exception | None) -> None:
         del exc

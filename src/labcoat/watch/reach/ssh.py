@@ -39,13 +39,13 @@ class _Session(asyncssh.SSHClientSession[bytes]):
     def connection_made(self, chan: Any) -> None:
         self._channel = chan
 
-    def data_received(self, data: bytes, datatype: int | None) -> None:
-        self._intake.output(data, is_error=datatype == asyncssh.EXTENDED_DATA_STDERR)
-        self._total += len(data)
+    def data_received(self, piece: bytes, datatype: int | None) -> None:
+        self._intake.output(piece, is_error=datatype == asyncssh.EXTENDED_DATA_STDERR)
+        self._total += len(piece)
         if self._total > UNPACED_BYTES and not self._intake.over.is_set():
             self._channel.pause_reading()
             asyncio.get_running_loop().call_later(
-                len(data) / PACE_BYTES_PER_S, self._channel.resume_reading
+                len(piece) / PACE_BYTES_PER_S, self._channel.resume_reading
             )
 
     def exit_status_received(self, status: int) -> None:
