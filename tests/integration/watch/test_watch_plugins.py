@@ -16,7 +16,7 @@ from labcoat.watch.engine.targets import Target
 from labcoat.watch.engine.vetting import vet
 from labcoat.watch.model.runbook import Body, Check, Place, Plugin, Shell
 from labcoat.watch.model.status import Status
-from labcoat.watch.perfdata.parse import parse
+from labcoat.watch.perfdata.output import parse
 from labcoat.watch.reach import place
 from labcoat.watch.reach.base import Answer
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from labcoat.errors import JournalError
 from labcoat.watch.engine.observing import Observation
 from labcoat.watch.model.runbook import Runbook
-from labcoat.watch.perfdata.parse import parse
+from labcoat.watch.perfdata.output import parse
 from labcoat.watch.record.series import Label, Observed, Series
 
 EVERY_S = 2.0
@@ -42,10 +42,10 @@ class Sampler:
                         of=Label(target, runbook.path, said.check, sample.label),
                         at_s=at_s,
                         value=sample.value,
-                        uom=sample.uom or "",
+                        uom=sample.uom,
                         ranges=";".join(
                             "" if part is None else str(part)
-                            for part in (sample.warn, sample.crit, sample.min, sample.max)
+                            for part in (sample.warning, sample.critical, sample.low, sample.high)
                         ),
                     )
                 )
