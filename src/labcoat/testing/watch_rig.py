@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
+from labcoat.errors import JournalError
 from labcoat.testing.watch_targets import CLIENT_KEY, KNOWN_HOSTS, address, lay_out
 from labcoat.watch.record.entry import Kind
 from labcoat.watch.record.journal import WatchJournal
@@ -168,7 +169,7 @@ def first_round(folder: Path, patience_s: float = 60.0) -> None:
     path = folder / ".labcoat" / "watch" / "journal.db"
     deadline = time.monotonic() + patience_s
     while time.monotonic() < deadline:
-        if path.exists():
+        with contextlib.suppress(JournalError):  # it is being made
             journal = WatchJournal.open(path, read_only=True)
             try:
                 if any(journal.entries(kinds=[Kind.ROUND], newest=1)):

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from labcoat.errors import JournalError
 from labcoat.host.local import LocalHost
 from labcoat.host.sandbox import Sandbox
 from labcoat.model.study import ComponentSpec
@@ -104,9 +105,10 @@ def watching(folder: Path) -> Iterator[subprocess.Popen[bytes]]:
 
 def entries(folder: Path, *kinds: Kind) -> list[tuple[str, dict[str, Any]]]:
     path = folder / ".labcoat" / "watch" / "journal.db"
-    if not path.exists():
-        return []
-    journal = WatchJournal.open(path, read_only=True)
+    try:
+        journal = WatchJournal.open(path, read_only=True)
+    except JournalError:
+        return []  # not yet
     try:
         return [(w.entry.runbook, dict(w.entry.body)) for w in journal.entries(kinds=kinds)]
     finally:

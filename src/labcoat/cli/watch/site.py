@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from labcoat.errors import JournalError, LabcoatError
+from labcoat.errors import LabcoatError
 
 if TYPE_CHECKING:
     from labcoat.watch.engine.settings import Settings
@@ -56,16 +56,7 @@ def reading(settings: Settings) -> WatchJournal:
     """The journal, to be read. Raises: JournalError if nothing was watched yet."""
     from labcoat.watch.record.journal import WatchJournal
 
-    try:
-        return WatchJournal.open(settings.journal, read_only=True)
-    except JournalError as error:
-        if "no journal" not in error.what:
-            raise
-        raise JournalError(
-            "nothing was watched here yet",
-            where=error.where,
-            way_out="start the watch: labcoat watch run",
-        ) from error
+    return WatchJournal.open(settings.journal, read_only=True)
 
 
 def working_pid(settings: Settings) -> int | None:

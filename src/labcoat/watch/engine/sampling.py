@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,6 +13,7 @@ from labcoat.errors import JournalError
 from labcoat.watch.engine.observing import Observation
 from labcoat.watch.model.runbook import Runbook
 from labcoat.watch.perfdata.output import parse
+from labcoat.watch.perfdata.ranges import Range
 from labcoat.watch.record.series import Label, Observed, Series
 
 EVERY_S = 2.0
@@ -44,8 +46,12 @@ class Sampler:
                         value=sample.value,
                         uom=sample.uom,
                         ranges=";".join(
-                            "" if part is None else str(part)
-                            for part in (sample.warning, sample.critical, sample.low, sample.high)
+                            (
+                                _spelled(sample.warning),
+                                _spelled(sample.critical),
+                                "" if sample.low is None else f"{sample.low:g}",
+                                "" if sample.high is None else f"{sample.high:g}",
+                            )
                         ),
                     )
                 )
@@ -81,3 +87,12 @@ class Sampler:
         except JournalError:
             # Samples are for plots; the journal, which tells of a full disk, is for actions.
             self._waiting = waiting + self._waiting
+
+
+def _spelled(range_: Range | None) -> str:
+    """A range as plugins write it."""
+    if range_ is None:
+        return ""
+    low = "~" if range_.low == -math.inf else f"{range_.low:g}"
+    high = "" if range_.high == math.inf else f"{range_.high:g}"
+    return f"{'@' if range_.inside else ''}{low}:{high}"

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Table, delete, func, insert, select
+from sqlalchemy import Connection, Table, delete, func, insert, inspect, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from labcoat.errors import JournalError
@@ -69,6 +69,8 @@ class WatchJournal:
         self._seq = 0
         self._head = GENESIS
         with translated(address):
+            if read_only and not inspect(both.reading).has_table(DOCUMENTS.name):
+                raise nothing_yet(address)
             if not read_only:
                 with both.writing.begin() as connection:
                     METADATA.create_all(connection)
@@ -78,6 +80,8 @@ class WatchJournal:
     def open(cls, where: Path | str, *, read_only: bool = False) -> WatchJournal:
         """The journal at a path or a URL; made if it is not there. Raises: JournalError."""
         address = Address.of(where)
+        if address.path is not None and read_only and not address.path.exists():
+            raise nothing_yet(address)
         if address.path is not None and not read_only:
             make_private(address.path)
         both = engines(address, read_only=read_only, patience_s=PATIENCE_S)
@@ -230,6 +234,15 @@ class WatchJournal:
     def _anchor(self) -> tuple[int, str]:
         anchor = self.document(ANCHOR)
         return (0, GENESIS) if anchor is None else (int(anchor["seq"]), str(anchor["digest"]))
+
+
+def nothing_yet(address: Address) -> JournalError:
+    """There is nothing to read."""
+    return JournalError(
+        "nothing was watched here yet",
+        where=str(address),
+        way_out="start the watch: labcoat watch run",
+    )
 
 
 def _written(row: Any) -> Written:
