@@ -8,7 +8,6 @@ traceback. With ``--json`` a failure is the one document on standard output as w
 from __future__ import annotations
 
 import errno
-import importlib
 import io
 import json
 import os
@@ -23,6 +22,7 @@ import click
 
 from labcoat import __version__
 from labcoat.cli.exit_codes import ExitCode
+from labcoat.cli.lazy import LazyGroup
 from labcoat.cli.options import DOCUMENT_PRINTED
 from labcoat.cli.rows import COMMANDS, CommandRow
 from labcoat.errors import LabcoatError, UsageError
@@ -31,11 +31,11 @@ DEBUG_VARIABLE = "LABCOAT_DEBUG"
 PATIENCE = b"labcoat: taking everything down, a moment please\n"
 
 
-class Door(click.Group):
-    """The group of commands, each imported only when it is asked for."""
-
-    def __init__(self, rows: Sequence[CommandRow]) -> None:
-        super().__init__(
+def build_door(rows: Sequence[CommandRow] = COMMANDS) -> click.Group:
+    """The group with its ``--version``."""
+    return click.version_option(__version__, prog_name="labcoat", message="%(prog)s %(version)s")(
+        LazyGroup(
+            rows,
             name="labcoat",
             help="Make the Python web stack fast by experiment.",
             epilog=(
@@ -44,47 +44,6 @@ class Door(click.Group):
             ),
             context_settings={"help_option_names": ["-h", "--help"]},
         )
-        self.rows = {row.name: row for row in rows}
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """The names, in the order of the rows."""
-        del ctx
-        return list(self.rows)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import the command's module and give its ``command``."""
-        del ctx
-        row = self.rows.get(cmd_name)
-        if row is None:
-            return None
-        command = importlib.import_module(row.module).command
-        if not isinstance(command, click.Command):
-            raise TypeError(f"{row.module}.command is not a click command")
-        return command
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """The command that the arguments name; guesses what an unknown one was to be."""
-        if args[0] not in self.rows and not args[0].startswith("-"):
-            import difflib
-
-            close = difflib.get_close_matches(args[0], self.rows, n=1)
-            hint = f'; did you mean "{close[0]}"?' if close else ""
-            raise click.UsageError(f"there is no command {args[0]!r}{hint}", ctx=ctx)
-        return super().resolve_command(ctx, args)
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """The rows as a table; imports nothing."""
-        del ctx
-        with formatter.section("Commands"):
-            formatter.write_dl([(row.name, row.summary) for row in self.rows.values()])
-
-
-def build_door(rows: Sequence[CommandRow] = COMMANDS) -> click.Group:
-    """The group with its ``--version``."""
-    return click.version_option(__version__, prog_name="labcoat", message="%(prog)s %(version)s")(
-        Door(rows)
     )
 
 

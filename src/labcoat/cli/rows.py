@@ -31,4 +31,5 @@ COMMANDS: tuple[CommandRow, ...] = (
     CommandRow("rollback", "labcoat.cli.rollback", "Put your files back as they were."),
     CommandRow("history", "labcoat.cli.history", "List the states that your files were in."),
     CommandRow("knobs", "labcoat.cli.knobs", "List and explain the knobs: what, why, trade-off."),
+    CommandRow("watch", "labcoat.cli.watch", "Watch production: health checks, verified healing."),
 )

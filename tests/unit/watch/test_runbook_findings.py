@@ -56,7 +56,11 @@ def test_a_plain_runbook_loads_without_a_word() -> None:
     (action,) = result.runbook.actions
     assert result.runbook.schedule == EVERY_MINUTE
     assert result.runbook.semantics is Semantics.COMPAT
-    assert (action.trigger, action.frequency_s, set(action.call_on)) == (2, 300.0, {Status.CRITICAL})
+    assert (action.trigger, action.frequency_s, set(action.call_on)) == (
+        2,
+        300.0,
+        {Status.CRITICAL},
+    )
     assert (action.guards.verify, action.guards.breaker, action.guards.rate) == (None, None, None)
 
 
