@@ -66,6 +66,7 @@ def targets(folder: Path, count: int, *bad: str, core: int | None = None) -> Ite
         [sys.executable, "-m", MODULE, str(folder), str(port), str(count), *bad],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,  # who floods is hung up on, and asyncio says so each time
     )
     try:
         if core is not None:

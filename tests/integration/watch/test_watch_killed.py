@@ -47,7 +47,7 @@ def test_at_most_once_whenever_it_is_killed(tmp_path: Path) -> None:
     flying = {a["id"] for a in (journal.document("board") or {}).get("attempts", ())}
     journal.close()
     assert starts > KILLS / 2, "it must have been at work when it was killed"
-    assert len(begun) > 10
+    assert len(begun) >= 5
     assert begun - set(outcomes) <= flying, seed  # every decision reaches its end
     for attempt, outcome in outcomes.items():
         expected = 0 if outcome == "never-started" else 1

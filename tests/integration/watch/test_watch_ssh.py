@@ -108,7 +108,7 @@ def test_through_a_gateway_and_past_noisy_rc_files(server: Sshd) -> None:
 
 
 def test_more_orders_than_sessions_wait_for_their_turn(tmp_path: Path) -> None:
-    with sshd(tmp_path / "few", {"MaxSessions": "2", "MaxStartups": "1:100:1"}) as server:
+    with sshd(tmp_path / "few", {"MaxSessions": "2"}) as server:
         settings = SshSettings(known_hosts=(server.known_hosts,))
 
         async def many(reach: Reach, connections: Connections) -> list[Answer]:

@@ -43,6 +43,10 @@ def body(cmd: str, place: Place = Place.TARGET) -> Body:
     return Body(place=place, what=Shell(cmd), timeout_s=5.0)
 
 
+def say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+
+
 def main(folder: Path) -> None:
     action = Action(
         name="heal",
@@ -76,7 +80,7 @@ def main(folder: Path) -> None:
         discovery=Discovery(hosts=("localhost",)),
         patience_s=10.0,
     )
-    run_watch(settings, shelf, say=lambda line: sys.stdout.write(f"{line}\n") and None)
+    run_watch(settings, shelf, say=say)
 
 
 def life(folder: Path) -> int:
@@ -95,7 +99,7 @@ def lives(folder: Path, kills: int, seed: int) -> None:
     draw = random.Random(seed)
     for _ in range(kills):
         pid = life(folder)
-        time.sleep(draw.uniform(0.1, 0.8))
+        time.sleep(draw.uniform(0.3, 1.1))
         ended, status = os.waitpid(pid, os.WNOHANG)
         assert ended == 0, f"it ended by itself: {status}"
         os.kill(pid, signal.SIGKILL)

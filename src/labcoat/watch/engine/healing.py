@@ -181,8 +181,8 @@ class Healer:
             case Escalate():
                 self._escalate(intent, at_s)
             case Alert(kind, text):
-                body = {"kind": kind, "text": text}
-                self.recorder.note(Entry(kind=Kind.ALERT, at_s=at_s, body=body))
+                told = {"kind": kind, "text": text}
+                self.recorder.note(Entry(kind=Kind.ALERT, at_s=at_s, body=told))
                 self.say(f"{kind}: {text}")
             case _:
                 assert_never(intent)

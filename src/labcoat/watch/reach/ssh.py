@@ -147,8 +147,10 @@ class SshReach:
                     term_type="dumb" if order.pty else None,
                 )
             except asyncssh.ChannelOpenError as error:
+                if kept.connection.is_closed():
+                    raise ConnectionResetError(error.reason) from error
                 # MaxSessions: another session must end first.
-                if kept.connection.is_closed() or time.monotonic() > deadline:
+                if time.monotonic() > deadline:
                     raise Unreached(
                         Fault.BUSY, f"the host opens no session: {error.reason}"
                     ) from error

@@ -1,22 +1,19 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from labcoat.testing.watch import FakePlace, FakeSaid
+from labcoat.testing.watch_scene import QUICK, Scene, runbook, shell
 from labcoat.watch.engine.recovery import recover
 from labcoat.watch.heal.site import Site
 from labcoat.watch.model.guards import Breaker
 from labcoat.watch.model.runbook import Mode, Place, Semantics
 from labcoat.watch.reach.base import Fault, Order
 from labcoat.watch.record.entry import Kind
-
-sys.path.insert(0, str(Path(__file__).parent))
-from scene import QUICK, Scene, runbook, shell
 
 
 def phases(scene: Scene, attempt: str) -> list[str]:
@@ -235,9 +232,9 @@ def test_the_recovery_table(
             async def first_only(*entries: object) -> None:
                 nonlocal written
                 written += 1
-                await (plain(*entries) if written == 1 else asyncio.Event().wait())  # type: ignore[arg-type]
+                await (plain(*entries) if written == 1 else asyncio.Event().wait())
 
-            scene.recorder.write = first_only  # type: ignore[method-assign, assignment]
+            scene.recorder.write = first_only  # type: ignore[method-assign]
         attempt = scene.fire(runbook(guards=QUICK))
         while (  # noqa: ASYNC110 - what is awaited happens in the journal
             phases(scene, attempt)[-1:] != [left] or (left == "sent" and not place.executed)

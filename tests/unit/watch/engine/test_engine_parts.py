@@ -5,7 +5,6 @@ import json
 import os
 import stat
 import subprocess
-import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +14,7 @@ import pytest
 
 from labcoat.errors import LabcoatError, UsageError
 from labcoat.testing.watch import FakePlace, FakeReach, FakeReaches, FakeSaid, FakeWatchClock
+from labcoat.testing.watch_scene import QUICK, Scene, runbook, shell
 from labcoat.watch.decide.standing import Standing
 from labcoat.watch.engine.commands import Commands
 from labcoat.watch.engine.control import ask, listening
@@ -39,9 +39,6 @@ from labcoat.watch.reach.base import Fault, Order
 from labcoat.watch.record.entry import Kind
 from labcoat.watch.record.lock import AlreadyWatching, only_watch
 from labcoat.watch.record.series import Label, Latest
-
-sys.path.insert(0, str(Path(__file__).parent))
-from scene import QUICK, Scene, runbook, shell
 
 WEB = Target(id="web1", address="web1")
 

@@ -58,11 +58,12 @@ def test_a_full_disk_stops_actions_keeps_notes_and_ends_by_itself(tmp_path: Path
             recorder.note(entry(Kind.ROUND, number))
         with pytest.raises(JournalError, match="no room"):
             await recorder.write(*(entry(Kind.ATTEMPT, 500) for _ in range(60)))
-        assert recorder.is_degraded
-        assert recorder.trouble is not None
+        trouble = recorder.trouble
+        assert trouble is not None
+        assert trouble.what == "no room left for the journal"
         limit_pages(journal, None)
         await recorder.write(entry(Kind.ATTEMPT, 501))
-        assert not recorder.is_degraded
+        assert recorder.trouble is None
         kinds = [w.entry.kind for w in journal.entries()]
         numbers = [w.entry.body.get("n") for w in journal.entries(kinds=[Kind.ROUND])]
         assert numbers == list(range(1, 40))  # none lost, none twice

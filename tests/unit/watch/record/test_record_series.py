@@ -35,7 +35,9 @@ def test_a_chunk_gives_back_what_went_in(rows: list[tuple[int, float]]) -> None:
 @pytest.mark.parametrize("decimals", [0, 2, 3])
 def test_a_sample_costs_at_most_five_bytes(decimals: int) -> None:
     draw = np.random.default_rng(7)
-    values = np.round(np.abs(np.cumsum(draw.normal(0, 0.3, 120)) + 5), decimals)
+    values = np.asarray(
+        np.round(np.abs(np.cumsum(draw.normal(0, 0.3, 120)) + 5), decimals), np.float64
+    )
     times = 1_700_000_000 + np.cumsum(draw.choice([29, 30, 30, 30, 31], 120)).astype(np.int64)
     assert len(pack(times, values)) / 120 <= 5
 
