@@ -23,15 +23,19 @@ from pydantic_core import PydanticUndefined
 from labcoat import errors
 from labcoat.cli.door import answer
 from labcoat.cli.exit_codes import ExitCode
-from labcoat.cli.rows import COMMANDS
+from labcoat.cli.rows import COMMANDS, CommandRow
+from labcoat.cli.watch.rows import COMMANDS as WATCH_COMMANDS
 from labcoat.knobs import KNOBS
 from labcoat.lab.study import study_form
 from labcoat.lab.study.study_mistakes import PLACES, forms_in
 from labcoat.model.domain import spelled
 from labcoat.model.knob import MILD, Knob, Safety
 from labcoat.model.metric import METRICS
+from labcoat.watch.runbook.codes import CODES
+from labcoat.watch.runbook.keys import KEYS, Key, Level
 
 ROOT = Path(__file__).resolve().parent.parent
+GROUPS: dict[str, tuple[CommandRow, ...]] = {"watch": WATCH_COMMANDS}
 NOTICE = "<!-- Written by docs/generate.py (make docs) from the code; do not edit here. -->\n\n"
 
 
@@ -56,7 +60,11 @@ def commands_page() -> str:
         "Exit codes: [exit-codes.md](exit-codes.md).\n\n",
         f"```text\n{help_of()}```\n",
     ]
-    parts += [f"\n## {row.name}\n\n```text\n{help_of(row.name)}```\n" for row in COMMANDS]
+    for row in COMMANDS:
+        parts.append(f"\n## {row.name}\n\n```text\n{help_of(row.name)}```\n")
+        for inner in GROUPS.get(row.name, ()):
+            said = help_of(row.name, inner.name)
+            parts.append(f"\n### {row.name} {inner.name}\n\n```text\n{said}```\n")
     return "".join(parts)
 
 
@@ -222,6 +230,46 @@ def default_of(field: FieldInfo) -> str:
     return f'`"{default}"`' if isinstance(default, str) else f"`{default}`"
 
 
+LEVELS = {
+    Level.RUNBOOK: "Of a runbook",
+    Level.CHECK: "Of a check",
+    Level.ACTION: "Of an action",
+    Level.ROLLBACK: "Of a rollback",
+    Level.VERIFY: "Of verify",
+    Level.BREAKER: "Of breaker",
+    Level.ROLLING: "Of rolling",
+}
+
+
+def runbooks_page() -> str:
+    """Every key of a runbook, and every code of a finding."""
+    tables = "".join(
+        f"## {title}\n\n| key | value | default | meaning | |\n|---|---|---|---|---|\n"
+        + "".join(key_row(key) for key in KEYS if key.level is level)
+        + "\n"
+        for level, title in LEVELS.items()
+    )
+    codes = "".join(f"| {code.name} | {code.meaning} | {code.fix} |\n" for code in CODES)
+    return (
+        "# Runbooks: keys and codes\n\n"
+        "What may stand in a runbook, and what `labcoat watch check` says of it. In the last\n"
+        "column: A is Automatron's own key; L means nothing without `semantics: labcoat`.\n"
+        "Durations are seconds, or have units: `90`, `90s`, `30m`, `1h`, `2h30m`, `1d`.\n"
+        "[Write a runbook](../how-to/write-a-runbook.md) shows them at work.\n\n"
+        f"{tables}"
+        "## Codes\n\n"
+        "A finding reads `file:line:column CODE message; fix: way out`. E codes refuse the\n"
+        "runbook, or the targets whose facts render it so; W codes warn.\n\n"
+        f"| code | meaning | the way out |\n|---|---|---|\n{codes}"
+    )
+
+
+def key_row(key: Key) -> str:
+    """One key as a row of its table."""
+    whose = "A" if key.automatron else "L" if key.corrected else ""
+    return f"| `{key.name}` | {key.value} | {key.default} | {key.meaning} | {whose} |\n"
+
+
 Pages = dict[str, Callable[[], str]]
 PAGES: Pages = {
     "docs/reference/commands.md": commands_page,
@@ -229,6 +277,7 @@ PAGES: Pages = {
     "docs/reference/exit-codes.md": exit_codes_page,
     "docs/reference/knobs.md": knobs_page,
     "docs/reference/metrics.md": metrics_page,
+    "docs/reference/runbooks.md": runbooks_page,
     "docs/reference/study-file.md": study_file_page,
 }
 
@@ -242,6 +291,11 @@ def golden_helps() -> Pages:
     return {
         "tests/golden/help/labcoat.txt": pinned(),
         **{f"tests/golden/help/{row.name}.txt": pinned(row.name) for row in COMMANDS},
+        **{
+            f"tests/golden/help/{group}-{row.name}.txt": pinned(group, row.name)
+            for group, rows in GROUPS.items()
+            for row in rows
+        },
     }
 
 

@@ -102,23 +102,18 @@ class Scene:
         self.ledger.runbooks[book.path, target] = book
         return self.healer.fire(book, target, book.actions[0].name)
 
-    async def rest(self) -> None:
-        """Until nothing is under way; time does not pass."""
-        while self.healer._tasks:
-            await asyncio.wait(set(self.healer._tasks))
-
     async def play(self, most_s: float = 4000.0) -> None:
         """Let time pass until every attempt has ended."""
         end_s = self.clock.elapsed_s + most_s
         while self.healer.state.attempts and self.clock.elapsed_s < end_s:
-            await self.rest()
+            await self.healer.rest()
             if not self.healer.state.attempts:
                 break
             wait_s = self.healer.wake_in_s()
             assert wait_s is not None, self.said
             self.clock.advance(wait_s)
             self.healer.tick()
-        await self.rest()
+        await self.healer.rest()
 
     async def close(self) -> None:
         await self.healer.finish(0.0)
@@ -127,10 +122,6 @@ class Scene:
 
     async def die(self) -> None:
         """As kill -9: what is not committed is lost."""
-        for task in self.healer._tasks:
-            task.cancel()
-        await asyncio.gather(*self.healer._tasks, return_exceptions=True)
-        self.recorder._task.cancel()
-        await asyncio.gather(self.recorder._task, return_exceptions=True)
-        self.recorder._thread.shutdown(wait=True)
+        await asyncio.gather(*self.healer.abandon(), return_exceptions=True)
+        await self.recorder.abandon()
         self.journal.close()

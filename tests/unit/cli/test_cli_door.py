@@ -21,6 +21,7 @@ from labcoat.cli.door import answer
 from labcoat.cli.exit_codes import ExitCode
 from labcoat.cli.options import json_option, print_document
 from labcoat.cli.rows import COMMANDS, CommandRow
+from labcoat.cli.watch.rows import COMMANDS as WATCH_COMMANDS
 from labcoat.errors import Died, LabcoatError, UsageError
 
 Rows = tuple[CommandRow, ...]
@@ -192,7 +193,7 @@ def test_version(capsys: Capture) -> None:
 
 
 def test_every_row_has_its_command() -> None:
-    for row in COMMANDS:
+    for row in (*COMMANDS, *WATCH_COMMANDS):
         command = importlib.import_module(row.module).command
         assert isinstance(command, click.Command)
 
@@ -218,7 +219,8 @@ def test_the_help_imports_click_and_little_else() -> None:
     assert "click" in modules
     assert {name.partition(".")[0] for name in modules} & HEAVY == set()
     assert {name for name in modules if name.startswith("labcoat.cli.")} == {
-        "labcoat.cli.door", "labcoat.cli.exit_codes", "labcoat.cli.options", "labcoat.cli.rows",
+        "labcoat.cli.door", "labcoat.cli.exit_codes", "labcoat.cli.lazy", "labcoat.cli.options",
+        "labcoat.cli.rows",
     }  # fmt: skip
 
 

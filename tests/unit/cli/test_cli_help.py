@@ -8,16 +8,18 @@ from pathlib import Path
 import pytest
 
 from labcoat.cli.rows import COMMANDS
+from labcoat.cli.watch.rows import COMMANDS as WATCH_COMMANDS
 
+NAMES = (*(row.name for row in COMMANDS), *(f"watch-{row.name}" for row in WATCH_COMMANDS))
 GOLDEN = Path(__file__).parents[2] / "golden" / "help"
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["", *(row.name for row in COMMANDS)])
+@pytest.mark.parametrize("name", ["", *NAMES])
 def test_the_help_is_as_pinned(name: str) -> None:
     """To accept a change: ``make docs``, and read the difference."""
     printed = subprocess.run(
-        [sys.executable, "-m", "labcoat", *filter(None, [name]), "--help"],
+        [sys.executable, "-m", "labcoat", *filter(None, name.split("-")), "--help"],
         env={**os.environ, "COLUMNS": "80"},
         check=True,
         capture_output=True,
@@ -28,4 +30,4 @@ def test_the_help_is_as_pinned(name: str) -> None:
 
 def test_nothing_pinned_is_left_over() -> None:
     pinned = {path.stem for path in GOLDEN.glob("*.txt")}
-    assert pinned == {"labcoat", *(row.name for row in COMMANDS)}
+    assert pinned == {"labcoat", *NAMES}

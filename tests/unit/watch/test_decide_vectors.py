@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from labcoat.watch.decide.deciding import concluded, decide, ended, started
@@ -206,6 +206,7 @@ rows = st.builds(
 )  # fmt: skip
 
 
+@settings(deadline=None, max_examples=60)
 @given(rows, words, st.sampled_from(Semantics))
 def test_nothing_fires_without_a_status_of_call_on_nor_before_its_time(
     row: Row, story: list[str], semantics: Semantics
@@ -230,6 +231,7 @@ def test_nothing_fires_without_a_status_of_call_on_nor_before_its_time(
         last_s = at_s
 
 
+@settings(deadline=None, max_examples=60)
 @given(rows, words, st.sampled_from(Semantics))
 def test_judging_is_a_function_of_its_arguments(
     row: Row, story: list[str], semantics: Semantics
@@ -245,6 +247,7 @@ def test_judging_is_a_function_of_its_arguments(
     assert ends[0] == ends[1]
 
 
+@settings(deadline=None, max_examples=60)
 @given(rows, words, st.sampled_from(Semantics))
 def test_a_standing_survives_a_document(row: Row, story: list[str], semantics: Semantics) -> None:
     runbook, standing = runbook_of(row, semantics), FRESH

@@ -679,7 +679,7 @@ MOVES = st.lists(
 )
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=60)
 @given(MOVES, st.booleans())
 def test_whatever_happens_nothing_is_executed_twice_nor_unrecorded(
     moves: list[tuple[float, Event | str]], rolls_back: bool

@@ -309,6 +309,7 @@ def test_a_quoted_fact_is_one_word_of_the_shell() -> None:
     assert result.runbook.checks[0].body.what == Shell("lb 'a; reboot'")
 
 
+@settings(deadline=None, max_examples=60)
 @given(st.text(max_size=30))
 def test_no_fact_changes_more_than_one_text(fact: str) -> None:
     text = "name: r\nchecks:\n  c: {execute_from: target, type: cmd, cmd: lb {{ facts.x }}, timeout: 7}\nactions: {}\n"
@@ -321,7 +322,7 @@ def test_no_fact_changes_more_than_one_text(fact: str) -> None:
     assert not re.search(r"[;&|$`<>()'\"\\\n]", check.body.what.cmd)
 
 
-@settings(max_examples=60)
+@settings(deadline=None, max_examples=60)
 @given(st.text(alphabet="abc:{}[]%#\"'|>&*!- \n,0/x", max_size=80))
 def test_no_text_makes_the_loader_raise(text: str) -> None:
     result = loaded(text)

@@ -6,7 +6,7 @@ import math
 import subprocess
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from labcoat.watch.model.status import Status, worst
@@ -107,6 +107,7 @@ def test_when_ranges_alert() -> None:
     assert not Range(10, 20, inside=True).alerts(21)
 
 
+@settings(deadline=None, max_examples=60)
 @given(st.text())
 def test_nothing_that_is_printed_raises(printed: str) -> None:
     output = parse(printed)
@@ -121,6 +122,7 @@ labels = st.text(
 finite = st.floats(allow_nan=False, allow_infinity=False)
 
 
+@settings(deadline=None, max_examples=60)
 @given(
     st.lists(
         st.tuples(
@@ -151,7 +153,10 @@ def run(plugin: str, *arguments: str) -> tuple[Status, str]:
     ("argv", "labels_of_it"),
     [
         (("check_load", "-w", "99,99,99", "-c", "999,999,999"), ["load1", "load5", "load15"]),
-        (("check_load", "-r", "-w", "99", "-c", "999"), ["load1", "load5", "load15"]),
+        (
+            ("check_load", "-r", "-w", "99", "-c", "999"),
+            ["load1", "scaled_load1", "load5", "scaled_load5", "load15", "scaled_load15"],
+        ),
         (("check_disk", "-w", "1%", "-c", "0%", "-p", "/", "-p", "/dev/shm"), ["/", "/dev/shm"]),
         (("check_procs", "-w", "100000"), ["procs"]),
         (("check_procs", "-m", "RSS", "-w", "999999999"), ["procs", "procs_warn", "procs_crit"]),

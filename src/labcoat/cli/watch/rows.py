@@ -18,4 +18,5 @@ COMMANDS: tuple[CommandRow, ...] = (
     CommandRow("reset", "labcoat.cli.watch.reset", "Close a breaker that failed cures opened."),
     CommandRow("trust", "labcoat.cli.watch.trust", "Show a host's key, and trust it."),
     CommandRow("export", "labcoat.cli.watch.export", "Give everything to Prometheus."),
+    CommandRow("explain", "labcoat.cli.watch.explain", "Tell when a runbook is due and would act."),
 )

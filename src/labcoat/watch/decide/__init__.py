@@ -5,7 +5,9 @@ decision    what was decided of one action, with every condition
 compat      the arithmetic of Automatron's actioning
 corrected   ``semantics: labcoat``
 stored      a standing as a JSON document, and back
+explaining  a runbook on a target in words
 deciding    one round judged; and what an action's start, end and verdict change
 
-Refuses: guards (they are heal's), clocks, execution. May import: watch.model, errors.
+Refuses: guards (they are heal's), clocks, execution.
+May import: watch.schedule, watch.model, errors.
 """

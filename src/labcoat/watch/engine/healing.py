@@ -137,6 +137,18 @@ class Healer:
         """Carry out an intent of a watch that was killed before it could."""
         self._carry_out(intent)
 
+    async def rest(self) -> None:
+        """Until nothing is under way but time."""
+        while self._tasks:
+            await asyncio.wait(set(self._tasks))
+
+    def abandon(self) -> list[asyncio.Task[None]]:
+        """Drop what is under way, as a crash would; the tasks, which are being cancelled."""
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        return tasks
+
     async def finish(self, patience_s: float) -> None:
         """Let what is being executed end; what does not is interrupted, and recorded so."""
         if self._executing:
@@ -144,9 +156,7 @@ class Healer:
         for task, attempt_id in list(self._executing.items()):
             task.cancel()
             self.feed(Exited(attempt_id, None, "interrupted"))
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*self.abandon(), return_exceptions=True)
 
     @property
     def is_idle(self) -> bool:

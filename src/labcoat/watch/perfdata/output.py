@@ -26,9 +26,9 @@ def parse(printed: str) -> Output:
     from there on all is performance data.
     """
     first, _, later = printed.partition("\n")
-    text, _, data = first.partition("|")
+    text, _, items = first.partition("|")
     long_text, _, more = later.partition("|")
-    samples, skipped = read_samples(f"{data}\n{more}")
+    samples, skipped = read_samples(f"{items}\n{more}")
     return Output(
         text=text.strip(),
         long_text=long_text.strip("\n"),

@@ -97,6 +97,12 @@ class Recorder:
         """Wait for ever; raises what the writing itself failed with, which is a defect."""
         await asyncio.shield(self._task)
 
+    async def abandon(self) -> None:
+        """Drop what is not committed, as a crash would; what is being committed is."""
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+        self._thread.shutdown(wait=True)
+
     async def close(self) -> None:
         """Write what there is, once more, and end."""
         self._closing = True

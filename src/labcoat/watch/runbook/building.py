@@ -16,7 +16,6 @@ from labcoat.watch.model.runbook import (
 from labcoat.watch.model.status import Status
 from labcoat.watch.runbook import reading, timing
 from labcoat.watch.runbook.bodies import body
-from labcoat.watch.runbook.defaults import Defaults
 from labcoat.watch.runbook.guarding import guards
 from labcoat.watch.runbook.keys import KEYS, Level
 from labcoat.watch.runbook.report import Report, guess
@@ -36,7 +35,7 @@ class Origin:
     glob: str
 
 
-def build(root: Node | None, origin: Origin, defaults: Defaults, report: Report) -> Runbook | None:
+def build(root: Node | None, origin: Origin, default: Semantics, report: Report) -> Runbook | None:
     """The runbook; None where anything in it is wrong. Every mistake is reported, not one."""
     if not isinstance(root, Table):
         place = root if root is not None else Leaf(1, 1, None, "", plain=True)
@@ -46,7 +45,7 @@ def build(root: Node | None, origin: Origin, defaults: Defaults, report: Report)
         return None
     reading.unknown_keys(root, Level.RUNBOOK, report, place="runbook")
     name = reading.text(root, "name", report, required=True)
-    semantics = reading.word(root, "semantics", Semantics, report) or defaults.semantics
+    semantics = reading.word(root, "semantics", Semantics, report) or default
     checks = checks_of(root, report)
     actions = actions_of(root, semantics, checks, report)
     group = reading.text(root, "group", report)

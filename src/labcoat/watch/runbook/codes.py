@@ -129,7 +129,7 @@ CODES = (
     ),
     Code(
         "W242",
-        "A plugin that needs utils.sh or utils.pm beside it, which are not sent.",
+        "A plugin that needs `utils.sh` or `utils.pm` beside it, which are not sent.",
         "use the plugin that is installed on the target, by type: cmd",
     ),
 )

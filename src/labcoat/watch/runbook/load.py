@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from labcoat.watch.model.finding import Finding
-from labcoat.watch.model.runbook import Runbook
+from labcoat.watch.model.runbook import Runbook, Semantics
 from labcoat.watch.runbook import plugins, tree
 from labcoat.watch.runbook.building import Origin, build
 from labcoat.watch.runbook.defaults import Defaults
@@ -69,6 +70,25 @@ def rendered(
 ) -> Runbook | None:
     """Render, read, build; None where any of them fails, which is then reported."""
     assert source.template is not None
+    if source.template.uses_facts:
+        runbook = built(source, facts, glob, defaults.semantics, report)
+    else:
+        runbook, findings = built_for_all(source, glob, defaults.semantics)
+        report.findings += findings
+    if runbook is not None and defaults.plugin_path is not None:
+        plugins.tell(runbook, defaults.plugin_path, report)
+    return None if report.has_errors else runbook
+
+
+def built(
+    source: Source,
+    facts: Facts | UnknownFact,
+    glob: str,
+    semantics: Semantics,
+    report: Report,
+) -> Runbook | None:
+    """Everything that needs no look at plugin files."""
+    assert source.template is not None
     text = render(source.template, facts, report)
     if text is None:
         return None
@@ -78,10 +98,17 @@ def rendered(
         return None
     root = None if parsed.root is None else tree.relocated(parsed.root, text.source_line)
     origin = Origin(path=source.path, file=source.file, sha256=source.sha256, glob=glob)
-    runbook = build(root, origin, defaults, report)
-    if runbook is not None and defaults.plugin_path is not None:
-        plugins.tell(runbook, defaults.plugin_path, report)
-    return None if report.has_errors else runbook
+    return build(root, origin, semantics, report)
+
+
+@lru_cache(maxsize=1024)
+def built_for_all(
+    source: Source, glob: str, semantics: Semantics
+) -> tuple[Runbook | None, tuple[Finding, ...]]:
+    """A runbook without facts is the same for every target: built once for a thousand."""
+    report = Report(source.file)
+    runbook = built(source, {}, glob, semantics, report)
+    return runbook, tuple(report.findings)
 
 
 def same_names(loaded: list[tuple[str, Runbook]]) -> list[Finding]:
