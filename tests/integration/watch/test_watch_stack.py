@@ -255,6 +255,7 @@ def test_troubles_of_a_real_stack_are_cured_and_a_useless_cure_ends(  # noqa: PL
     assert "labcoat_watch_perfdata{" in exported
     assert watch("reset", told["board"]["breakers"][0]["id"], folder=site).returncode == 0
     after = json.loads(watch("status", "--json", folder=site).stdout)
+    assert "board" in after, after
     assert after["board"]["breakers"] == []
 
 

@@ -13,7 +13,7 @@ from labcoat.watch.heal.site import Site
 from labcoat.watch.model.guards import Breaker
 from labcoat.watch.model.runbook import Mode, Place, Semantics
 from labcoat.watch.reach.base import Fault, Order
-from labcoat.watch.record.entry import Kind
+from labcoat.watch.record.entry import Entry, Kind
 
 
 def phases(scene: Scene, attempt: str) -> list[str]:
@@ -139,13 +139,14 @@ def test_without_a_journal_there_is_no_action(tmp_path: Path) -> None:
         scene.fire(runbook(guards=QUICK))
         await scene.play()
         assert commands(place) == []
-        assert scene.recorder.is_degraded
+        assert scene.recorder.trouble is not None
         with scene.journal._engines.reading.connect() as connection:
             connection.exec_driver_sql("PRAGMA query_only=0")
         scene.fire(runbook(guards=QUICK))
         await scene.play()
         assert "restart" in commands(place)
-        assert not scene.recorder.is_degraded
+        degraded = scene.recorder.is_degraded
+        assert not degraded
         await scene.close()
 
     asyncio.run(play())
@@ -229,7 +230,7 @@ def test_the_recovery_table(
         if left == "intent":
             plain, written = scene.recorder.write, 0
 
-            async def first_only(*entries: object) -> None:
+            async def first_only(*entries: Entry) -> None:
                 nonlocal written
                 written += 1
                 await (plain(*entries) if written == 1 else asyncio.Event().wait())
