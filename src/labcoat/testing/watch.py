@@ -47,7 +47,7 @@ class FakePlace:
     """A machine in name only: what it says, its marks, and whether it is there.
 
     ``behaves``: what any order does that was not taught. ``marks``: attempt ids, with the
-    status once one ended. ``executed``: every order that was started. ``cut``: the
+    status once one ended; ``barred``: those that a question made. ``executed``: every order that was started. ``cut``: the
     connection breaks after the start of the next order.
     """
 
@@ -58,6 +58,7 @@ class FakePlace:
     cut: bool = False
     taught: dict[str, FakeSaid] = field(default_factory=dict)
     marks: dict[str, int | None] = field(default_factory=dict)
+    barred: set[str] = field(default_factory=set)
     executed: list[Order] = field(default_factory=list)
 
 
@@ -125,12 +126,15 @@ class FakeReach:
 
     def _inquired(self, attempt: str) -> str:
         place = self.place
+        if attempt in place.barred:
+            return "barred"
         if attempt in place.marks:
             status = place.marks[attempt]
             return "alone" if status is None else f"rc {status}"
         if not place.has_token:
             return "gone"
         place.marks[attempt] = None
+        place.barred.add(attempt)
         return "barred"
 
 
@@ -249,8 +253,9 @@ class ReachContract:
         taught.teach("echo late", FakeSaid(stdout=b"late\n"))
         assert self._go(taught, Order(command=PREPARE)).exit_status == 0
         asked = self._go(taught, Order(command=inquires("late1")))
+        again = self._go(taught, Order(command=inquires("late1")))
         late = self._go(taught, Order(command="echo late", attempt="late1"))
-        assert asked.stdout.split()[0] == "barred"
+        assert asked.stdout.split()[0] == again.stdout.split()[0] == "barred"
         assert (late.stdout, late.mark) == ("", Mark.EXISTS)
 
     def test_the_end_of_an_attempt_can_be_asked_for(self, taught: Taught) -> None:

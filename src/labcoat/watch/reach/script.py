@@ -136,12 +136,15 @@ cat /proc/sys/kernel/random/boot_id 2>/dev/null || sysctl -n kern.boottime
 def inquires(attempt: str) -> str:
     """A command that tells what became of an attempt, and bars it if it never began.
 
-    Prints ``barred``, ``rc N``, ``alone`` or ``gone``; then the boot id.
+    Prints ``barred``, ``rc N``, ``alone`` or ``gone``; then the boot id. A second mark
+    tells the next who asks that it was a question that made the first: the watch may be
+    killed between the answer and the entry about it.
     """
     if ATTEMPT_ID.fullmatch(attempt) is None:
         raise ValueError(f"no attempt id: {attempt!r}")
     return f"""d="{HOME}"; m="$d/run/{attempt}"
-if ln "$d/token" "$m" 2>/dev/null; then echo barred
+if ln "$d/token" "$m" 2>/dev/null; then ln "$d/token" "$m.barred"; echo barred
+elif [ -e "$m.barred" ]; then echo barred
 elif [ -e "$m" ]; then
   set -- "$m".rc*
   if [ -e "$1" ]; then echo "rc ${{1##*.rc}}"; else echo alone; fi

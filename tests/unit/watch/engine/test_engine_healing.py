@@ -211,6 +211,7 @@ def test_secrets_reach_the_place_and_nothing_else(tmp_path: Path) -> None:
     [
         ("intent", {}, "never-started", 0),
         ("sent", {"marks": "never"}, "never-started", 0),
+        ("sent", {"marks": "barred"}, "never-started", 0),
         ("sent", {"marks": 0}, "cured", 0),
         ("sent", {"marks": 7}, "cured", 0),
         ("sent", {"marks": None}, "cured", 0),
@@ -248,6 +249,9 @@ def test_the_recovery_table(
         match change.get("marks", "as is"):
             case "never":
                 place.marks.clear()
+            case "barred":  # by a watch that was killed before it could write that down
+                place.marks[attempt] = None
+                place.barred.add(attempt)
             case "as is":
                 pass
             case status:
