@@ -74,7 +74,10 @@ def exit_codes_page() -> str:
     return (
         "# Exit codes\n\n"
         "3 and 4 are answers, not errors: the measurement was made and recorded.\n\n"
-        f"| code | meaning |\n|---|---|\n{rows}"
+        f"| code | meaning |\n|---|---|\n{rows}\n"
+        "`labcoat watch` speaks the codes of the monitoring plugins instead: 0 OK, 1 WARNING,\n"
+        "2 CRITICAL, 3 UNKNOWN; every failure of its commands is 3, for what cannot be told is\n"
+        "neither a warning nor critical. `watch check` exits with 0 clean, 1 warnings, 2 errors.\n"
     )
 
 

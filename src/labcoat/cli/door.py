@@ -105,13 +105,25 @@ def answer(argv: Sequence[str], *, rows: Sequence[CommandRow] = COMMANDS) -> int
         silence()
         return ExitCode.ERROR
     printed = context is not None and context.meta.get(DOCUMENT_PRINTED, False)
-    return tell(failure, as_json="--json" in argv and not printed)
+    named = next((word for word in argv if not word.startswith("-")), None)
+    row = next((row for row in rows if row.name == named), None)
+    return tell(
+        failure,
+        as_json="--json" in argv and not printed,
+        code=None if row is None else row.failure,
+    )
 
 
-def tell(failure: BaseException, *, as_json: bool) -> int:
-    """Say on standard error (and as the JSON document) how it failed; the exit status."""
+def tell(failure: BaseException, *, as_json: bool, code: int | None = None) -> int:
+    """Say on standard error (and as the JSON document) how it failed; the exit status.
+
+    ``code``: of every failure of this command; None is the error's own.
+    """
     said = explain(failure)
-    code = ExitCode.INTERRUPTED if is_interrupt(failure) else ExitCode(said.exit_code)
+    if is_interrupt(failure):
+        code = ExitCode.INTERRUPTED
+    elif code is None:
+        code = ExitCode(said.exit_code)
     if os.environ.get(DEBUG_VARIABLE):
         traceback.print_exception(failure, file=sys.stderr)
     click.echo(f"error: {said}", err=True)

@@ -7,11 +7,16 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class CommandRow:
-    """One command: its name, the module that exports ``command``, and a one-line summary."""
+    """One command: its name, the module that exports ``command``, and a one-line summary.
+
+    ``failure``: the exit code of every failure of it, where that is not the error's own: for
+    monitoring, what cannot be told is UNKNOWN, neither WARNING (1) nor CRITICAL (2).
+    """
 
     name: str
     module: str
     summary: str
+    failure: int | None = None
 
 
 COMMANDS: tuple[CommandRow, ...] = (
@@ -31,5 +36,10 @@ COMMANDS: tuple[CommandRow, ...] = (
     CommandRow("rollback", "labcoat.cli.rollback", "Put your files back as they were."),
     CommandRow("history", "labcoat.cli.history", "List the states that your files were in."),
     CommandRow("knobs", "labcoat.cli.knobs", "List and explain the knobs: what, why, trade-off."),
-    CommandRow("watch", "labcoat.cli.watch", "Watch production: health checks, verified healing."),
+    CommandRow(
+        "watch",
+        "labcoat.cli.watch",
+        "Watch production: health checks, verified healing.",
+        failure=3,
+    ),
 )

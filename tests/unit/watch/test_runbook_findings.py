@@ -64,6 +64,15 @@ def test_a_plain_runbook_loads_without_a_word() -> None:
     assert (action.guards.verify, action.guards.breaker, action.guards.rate) == (None, None, None)
 
 
+@pytest.mark.parametrize(
+    "schedule", ["0 */2 * * *", '"*/5 * * * *"', "{second: '*/20'}", "0 9 * * mon-fri"]
+)
+def test_schedules_without_a_word(schedule: str) -> None:
+    result = loaded(book(schedule=f"schedule: {schedule}"))
+    assert result.findings == ()
+    assert result.runbook is not None
+
+
 # What is wrong, and the lines and codes that say so. A runbook with an E… does not load.
 CORPUS = {
     "unquoted star": (book(schedule="schedule: {second: */20}"), ["2:E101"]),
@@ -271,6 +280,13 @@ def test_a_missing_fact_prints_nothing_and_is_told() -> None:
     assert codes(result) == ["3:W212"]
     assert result.runbook is not None
     assert result.runbook.checks[0].body.what == Shell("ping ")
+
+
+def test_a_template_without_an_end_is_ended() -> None:
+    loop = "{% for i in range(99999) %}{% for j in range(99999) %}xxxxxxxx{% endfor %}{% endfor %}"
+    result = loaded(f"name: r\n{loop}\n")
+    assert codes(result) == ["1:E104"]
+    assert "more than 1,048,576 characters" in result.findings[0].message
 
 
 def test_a_missing_parent_refuses_this_target_only() -> None:

@@ -17,6 +17,7 @@ from labcoat.watch.runbook.defaults import Defaults
 from labcoat.watch.runbook.fixing import fixed
 from labcoat.watch.runbook.load import load
 from labcoat.watch.runbook.site_file import SiteFile, find_site, read_site, site_of
+from labcoat.watch.runbook.site_watch import KEYS
 from labcoat.watch.runbook.source import source_of
 from labcoat.watch.shipped import SITE, files
 
@@ -69,7 +70,7 @@ def test_the_example_site_is_clean_and_only_advises(folder: Path, capsys: Captur
 
 def test_init_overwrites_nothing(folder: Path, capsys: Capture) -> None:
     (folder / "config.yml").write_text("mine\n")
-    assert answer(["watch", "init"]) == 2
+    assert answer(["watch", "init"]) == 3
     assert (folder / "config.yml").read_text() == "mine\n"
     assert not (folder / "runbooks").exists()
     assert "none was written" in capsys.readouterr().err
@@ -98,7 +99,7 @@ def test_exit_codes_of_check(folder: Path, text: str, options: list[str], code: 
 )
 def test_what_is_not_there_is_told(folder: Path, argv: list[str], capsys: Capture) -> None:
     assert not list(folder.iterdir())
-    assert answer(["watch", "check", *argv]) == 2
+    assert answer(["watch", "check", *argv]) == (2 if "--config" in argv else 3)
     captured = capsys.readouterr()
     assert "Traceback" not in captured.err
     assert "gone" in captured.out + captured.err or "there is no" in captured.err
@@ -108,7 +109,7 @@ def test_what_is_not_there_is_told(folder: Path, argv: list[str], capsys: Captur
 def test_facts_that_are_none_are_told(folder: Path, facts: str, capsys: Capture) -> None:
     (folder / "r.yml").write_text(CLEAN)
     (folder / "facts.json").write_text(facts)
-    assert answer(["watch", "check", "r.yml", "--facts", "facts.json"]) == 2
+    assert answer(["watch", "check", "r.yml", "--facts", "facts.json"]) == 3
     assert "facts.json" in capsys.readouterr().err
 
 
@@ -298,14 +299,14 @@ def test_what_explain_does_not_find(
 ) -> None:
     assert folder.exists()
     assert answer(["watch", "init"]) == 0
-    assert answer(["watch", "explain", *argv]) == 2
+    assert answer(["watch", "explain", *argv]) == 3
     assert said in capsys.readouterr().err
 
 
 def test_explain_of_a_refused_runbook_tells_its_findings(folder: Path, capsys: Capture) -> None:
     assert answer(["watch", "init"]) == 0
     (folder / "runbooks" / "disk.yml").write_text("name: r\n")
-    assert answer(["watch", "explain", "db1", "disk.yml"]) == 2
+    assert answer(["watch", "explain", "db1", "disk.yml"]) == 3
     assert "disk.yml:1:1 E112 checks is missing" in capsys.readouterr().err
 
 
@@ -317,3 +318,23 @@ def test_explain_in_compat_with_counters() -> None:
     assert "  when one of CRITICAL counts 2, and no check says anything else" in told
     assert "  now: counters CRITICAL 1" in told
     assert any(line.endswith("; last CRITICAL") for line in told)
+
+
+def test_every_key_of_the_watchs_section_is_documented() -> None:
+    page = Path(__file__).parents[3] / "docs" / "reference" / "watch-site.md"
+    section = page.read_text().partition("## watch\n")[2].partition("\n## ")[0]
+    assert [line.split("`")[1] for line in section.splitlines() if line.startswith("| `")] == list(
+        KEYS
+    )
+
+
+@pytest.mark.parametrize("argv", [["watch", "chek"], ["watch", "check", "--bogus"]])
+def test_what_cannot_be_told_is_unknown_and_no_warning(argv: list[str], capsys: Capture) -> None:
+    assert answer(argv) == 3
+    assert capsys.readouterr().err
+
+
+def test_the_json_of_a_failure_has_the_exit_code(folder: Path, capsys: Capture) -> None:
+    assert not list(folder.iterdir())
+    assert answer(["watch", "check", "--json"]) == 3
+    assert json.loads(capsys.readouterr().out)["error"]["exit_code"] == 3

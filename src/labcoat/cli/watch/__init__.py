@@ -1,7 +1,8 @@
 """``labcoat watch``: health checks over SSH, and healing that is verified.
 
 One file per command, each with a row in ``rows``. The watch's commands speak the exit
-codes of the monitoring plugins: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN.
+codes of the monitoring plugins: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN, which is
+also every failure of theirs (see the row of ``watch`` in ``labcoat.cli.rows``).
 """
 
 from __future__ import annotations
@@ -14,5 +15,5 @@ command = LazyGroup(
     name="watch",
     short_help="Watch production: health checks, verified healing.",
     help="Watch production: health checks over SSH, and healing that is verified.",
-    epilog="Exit codes: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN.",
+    epilog="Exit codes: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN or any failure.",
 )

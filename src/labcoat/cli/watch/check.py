@@ -54,7 +54,7 @@ def command(
     reads file:line:column CODE message; fix: way out. E codes refuse a runbook, W codes
     warn. Without --facts both sides of a template's conditions are looked at.
 
-    Exit codes: 0 clean, 1 warnings, 2 errors.
+    Exit codes: 0 clean, 1 warnings, 2 errors, 3 usage.
     """
     facts = {} if facts_file is None else read_facts(facts_file)
     checked = looked_through(runbooks, config, facts)

@@ -39,7 +39,7 @@ def command(
     """Tell when RUNBOOK (a path of init.yml) is due on TARGET, what calls for each ACTION, and
     what stands around it.
 
-    Exit codes: 0 told, 2 the runbook is refused.
+    Exit codes: 0 told, 3 there is no such runbook, or it is refused.
     """
     from labcoat.watch.decide.explaining import explained
 

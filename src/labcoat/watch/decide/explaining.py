@@ -11,7 +11,7 @@ from labcoat.watch.decide.standing import Standing
 from labcoat.watch.model.guards import Guards
 from labcoat.watch.model.runbook import Action, Body, Place, Plugin, Runbook, Semantics
 from labcoat.watch.schedule.slots import slots
-from labcoat.watch.schedule.spread import offset_s
+from labcoat.watch.schedule.spread import key_of, offset_s
 
 SLOTS = 5
 
@@ -35,7 +35,7 @@ def due(runbook: Runbook, target: str, wall_s: float) -> Iterator[str]:
     zone = None if runbook.schedule.timezone is None else ZoneInfo(runbook.schedule.timezone)
     found = islice(slots(runbook.schedule, datetime.fromtimestamp(wall_s, UTC)), SLOTS)
     times = [slot.astimezone(zone).strftime("%a %d %b %H:%M:%S %Z") for slot in found]
-    late_s = offset_s(runbook.schedule, f"{runbook.path}@{target}", runbook.spread_s)
+    late_s = offset_s(runbook.schedule, key_of(runbook.path, target), runbook.spread_s)
     yield f"due {runbook.schedule.text}, {late_s:.1f} s after each slot (spread)"
     yield from (f"  {time}" for time in times)
 

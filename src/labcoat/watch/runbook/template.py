@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -16,6 +16,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from labcoat.watch.model.secret import placeholder
 from labcoat.watch.runbook.report import Position, Report
 
+LONGEST = 1 << 20
 _MARK = re.compile("\x02(\\d+)\x03")
 # What a shell acts on, what YAML acts on, and our own placeholders' quotes. A comma or a
 # colon inside a word, as in an address, is neither's business.
@@ -204,7 +205,7 @@ def render(
 
     template = compiled(prepared.marked, environment(Told))
     try:
-        text = template.render(facts=facts, secret=secret)
+        text = "".join(bounded(template.generate(facts=facts, secret=secret)))
     except Exception as error:  # noqa: BLE001 - a template can raise whatever its expressions do
         place = Position(origin_of(prepared, error_line(error)), 1)
         tell(report, place, error)
@@ -212,6 +213,19 @@ def render(
     for line, name in missing.seen:
         report.add("W212", Position(origin_of(prepared, line), 1), f"{name} is missing")
     return stripped(text)
+
+
+def bounded(pieces: Iterator[str]) -> Iterator[str]:
+    """The pieces of a template, while they are not too many: loops within loops have no end.
+
+    Raises: ValueError.
+    """
+    length = 0
+    for piece in pieces:
+        length += len(piece)
+        if length > LONGEST:
+            raise ValueError(f"it prints more than {LONGEST:,} characters")
+        yield piece
 
 
 def compiled(text: str, made: ImmutableSandboxedEnvironment) -> Any:

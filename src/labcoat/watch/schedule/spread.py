@@ -15,10 +15,15 @@ _SOME_MONDAY = datetime(2024, 1, 1, tzinfo=UTC) - timedelta(seconds=1)
 _LOOKED_AT = 64
 
 
+def key_of(runbook: str, target: str) -> str:
+    """What the rounds of a runbook (by its path) on a target are spread by."""
+    return f"{runbook}\0{target}"
+
+
 def offset_s(cron: Cron, key: str, spread_s: float | None = None) -> float:
     """How long after its slot a round is due, in [0, width): the same for the same key.
 
-    ``key``: runbook and target. Width: min(period / 4, 15 s), or ``spread_s``; 0 is exact.
+    ``key``: see ``key_of``. Width: min(period / 4, 15 s), or ``spread_s``; 0 is exact.
     """
     width = min(period_s(cron) / 4, WIDEST_S) if spread_s is None else spread_s
     digest = hashlib.sha256(key.encode()).digest()
