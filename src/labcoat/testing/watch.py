@@ -47,8 +47,8 @@ class FakePlace:
     """A machine in name only: what it says, its marks, and whether it is there.
 
     ``behaves``: what any order does that was not taught. ``marks``: attempt ids, with the
-    status once one ended; ``barred``: those that a question made. ``executed``: every order that was started. ``cut``: the
-    connection breaks after the start of the next order.
+    status once one ended; ``barred``: those that a question made. ``executed``: every order
+    that was started. ``cut``: the connection breaks after the start of the next order.
     """
 
     behaves: Behaviour = _does_nothing
