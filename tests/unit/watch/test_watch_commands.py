@@ -328,7 +328,7 @@ def test_every_key_of_the_watchs_section_is_documented() -> None:
     )
 
 
-@pytest.mark.parametrize("argv", [["watch", "chek"], ["watch", "check", "--bogus"]])
+@pytest.mark.parametrize("argv", [["watch", "gone"], ["watch", "check", "--bogus"]])
 def test_what_cannot_be_told_is_unknown_and_no_warning(argv: list[str], capsys: Capture) -> None:
     assert answer(argv) == 3
     assert capsys.readouterr().err
