@@ -84,13 +84,13 @@ def _verify(journal: WatchJournal, *, as_json: bool) -> None:
     elif verified.broken_at is None:
         click.echo(f"{verified.entries} entries, all as they were written; head {verified.head}")
     if verified.broken_at is not None:
-        if as_json:
-            raise click.exceptions.Exit(2)
-        raise JournalError(
+        error = JournalError(
             f"the journal was altered: entry {verified.broken_at} is not what was written",
             where=str(journal.address),
             way_out=f"compare with a copy; the {verified.entries} entries before it are whole",
         )
+        click.echo(f"error: {error}", err=True)
+        raise click.exceptions.Exit(2)
 
 
 def _document(written: Written) -> dict[str, Any]:
