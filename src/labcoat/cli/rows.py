@@ -44,6 +44,12 @@ COMMANDS: tuple[CommandRow, ...] = (
     CommandRow("history", "labcoat.cli.history", "List the states that your files were in."),
     CommandRow("knobs", "labcoat.cli.knobs", "List and explain the knobs: what, why, trade-off."),
     CommandRow(
+        "check",
+        "labcoat.cli.check",
+        "Compare production with the tuned baseline.",
+        failure=3,
+    ),
+    CommandRow(
         "watch",
         "labcoat.cli.watch",
         "Watch production: health checks, verified healing.",

@@ -28,8 +28,9 @@ _PATTERNS = {
     "msec": r"\d+\.\d+",
     "status": r"\d{3}",
     "request_method": r"[A-Z]+",
+    "request_time": r"\d+\.\d+",
 }
-FIELDS = ("method", "target", "status", "time", "client")
+FIELDS = ("method", "target", "status", "time", "client", "request_time")
 _ROLES = {
     "request_method": "method",
     "request_uri": "target",
@@ -40,6 +41,7 @@ _ROLES = {
     "msec": "time",
     "remote_addr": "client",
     "realip_remote_addr": "client",
+    "request_time": "request_time",
 }
 
 
