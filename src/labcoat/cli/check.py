@@ -84,7 +84,7 @@ if TYPE_CHECKING:
     help="The journal with the baseline.  [default: .labcoat/journal.db beside the study file]",
 )
 @json_option
-def command(
+def command(  # noqa: PLR0913 - one for each flag
     *,
     access_log: Path | None,
     format_text: str | None,

@@ -7,7 +7,8 @@ decide     which actions the statuses of a round call for
 heal       what becomes of a decision: attempts, verification, breakers, limits
 perfdata   the output of monitoring plugins, read
 
-All of these are pure: clocks, facts and texts are arguments.
+production compares production with the tuned baseline (``labcoat check``); it reads logs, the
+journal and /proc. All others above are pure: clocks, facts and texts are arguments.
 Refuses: to act without ``mode: act``; to guess at a runbook that cannot be read.
-May import: host, journal, model, errors.
+May import: lab, workload, load, host, journal, stats, model, errors.
 """

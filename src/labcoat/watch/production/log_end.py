@@ -131,13 +131,11 @@ def _read_packed(
 
 def _backwards(log: Path, seen: set[tuple[int, int]]) -> Iterator[bytes]:
     """Whole lines, the last chunk first. A file seen already gives nothing. Raises: UsageError."""
+    if log.exists() and not log.is_file():  # a pipe would be waited for
+        raise UsageError("the log is no file", where=log, way_out="name the file that nginx writes")
     try:
         with log.open("rb") as file:
             status = os.fstat(file.fileno())
-            if not os.path.isfile(f"/proc/self/fd/{file.fileno()}"):  # noqa: PTH113
-                raise UsageError(
-                    "the log is no file", where=log, way_out="name the file that nginx writes"
-                )
             if (status.st_dev, status.st_ino) in seen:
                 return
             seen.add((status.st_dev, status.st_ino))
