@@ -172,7 +172,8 @@ def _plan(
     """Which quantiles of which routes there are requests for, on both sides."""
     timed = traffic.took_ms >= 0
     sets: list[tuple[str, Mapping[int, float]]] = [(ALL, shares)]
-    sets += [(reference.routes[route], {route: 1.0}) for route in sorted(shares)]
+    if len(shares) > 1:
+        sets += [(reference.routes[route], {route: 1.0}) for route in sorted(shares)]
     found, short = [], []
     for of, weights in sets:
         chosen = timed & np.isin(traffic.route, list(weights))

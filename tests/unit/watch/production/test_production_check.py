@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -195,8 +197,13 @@ def test_only_the_end_of_a_log_is_read(tmp_path: Path, monkeypatch: pytest.Monke
     )
     log.write_bytes(old + new + line(NOW - 1)[:30])
     pieces: list[int] = []
-    pread = log_end.os.pread
-    monkeypatch.setattr(log_end.os, "pread", lambda f, n, at: pieces.append(n) or pread(f, n, at))
+    pread = os.pread
+
+    def counted(descriptor: int, length: int, at: int) -> bytes:
+        pieces.append(length)
+        return pread(descriptor, length, at)
+
+    monkeypatch.setattr(os, "pread", counted)
     found = read(log)
     assert found.second.tolist() == list(range(NOW - 300, NOW))
     assert set(found.took_ms.tolist()) == {5}
@@ -281,8 +288,6 @@ def test_every_failure_is_unknown(
 
 
 def test_without_a_baseline_an_slo_is_judged_all_the_same(tmp_path: Path, capsys: Capture) -> None:
-    import time  # noqa: PLC0415
-
     log = tmp_path / "access.log"
     now = int(time.time())
     log.write_bytes(b"".join(line(now - 1 - n % 60, ms=400) for n in range(1000)))
