@@ -49,6 +49,9 @@ def obstacle(study: Study, components: Mapping[str, Component]) -> str | None:
     if variable in dict(study.app.env) and said_pool(study.app) is None:
         return f"{variable} is no whole number in [app] env"
     word = re.compile(rf"(?<![\w.]){re.escape(variable)}(?![\w.])")
+    for spec in study.components:
+        if spec.command is not None and word.search(spec.command):
+            return f"the command line of {spec.name} names {variable} itself, and may overrule it"
     for component in components.values():
         for file in component.edited(ORIGIN).files:
             if word.search(file.before):

@@ -49,5 +49,7 @@ def sends(component: Component, spec: ComponentSpec | None, variant: Variant) ->
     edited = component.edited(variant)
     said = [file.after for file in edited.files]
     said += [str(level) for level in edited.options.values()]
-    said += [str(level) for _, level in (spec.options if spec is not None else ())]
+    said += [edited.command or ""]
+    if spec is not None:
+        said += [spec.command or "", *(str(level) for _, level in spec.options)]
     return any(_MARK in text for text in said)

@@ -15,7 +15,11 @@ from labcoat.host.sandbox import Sandbox
 from labcoat.knobs import find
 from labcoat.lab.experiment.levels import asked_level, lacking, present
 from labcoat.model.study import App, ComponentSpec
+from labcoat.model.variant import ORIGIN, Variant
+from labcoat.stack.app_pool import obstacle
+from labcoat.stack.components import adopt
 from labcoat.stack.rig import Rig
+from labcoat.stack.syslog import sends
 from labcoat.testing.stack import tiny_study
 
 POOL = find("app.pool")
@@ -73,6 +77,23 @@ def test_a_pool_that_cannot_be_set_is_told_why(
 def test_another_variable_of_a_like_name_is_no_obstacle(sandbox: Sandbox, tmp_path: Path) -> None:
     rig = rig_of(sandbox, tmp_path, "env = MY_POOL=4\nenv = POOLS=4\n", pool="POOL")
     assert lacking(rig, POOL) is None
+
+
+def test_a_command_line_that_sets_the_pool_is_an_obstacle(tmp_path: Path) -> None:
+    study = tiny_study(tmp_path, (ComponentSpec(name="uwsgi", command="uwsgi --env POOL=4"),))
+    study = replace(study, app=replace(study.app, pool="POOL"))
+    assert "command line of uwsgi names POOL" in (obstacle(study, {}) or "")
+
+
+def test_a_logger_on_the_command_line_sends_lines(tmp_path: Path) -> None:
+    spec = ComponentSpec(name="uwsgi", command="uwsgi --master -w tiny:app")
+    study = tiny_study(tmp_path, (spec,))
+    component = adopt(study)["uwsgi"]
+    assert not sends(component, spec, ORIGIN)
+    variant = Variant.of({"uwsgi.req-logger": "rsyslog:127.0.0.1:514,shop"})
+    assert sends(component, spec, variant)
+    sent = replace(spec, command="uwsgi --master --req-logger rsyslog:h:514 -w tiny:app")
+    assert sends(adopt(replace(study, components=(sent,)))["uwsgi"], sent, ORIGIN)
 
 
 SERVER = find("stack.server")
