@@ -29,7 +29,8 @@ from labcoat.stack.base import Component, Rendered, Wiring
 from labcoat.stack.binaries import PROGRAMS, Located, app_python, locate
 from labcoat.stack.blame import way_out_of
 from labcoat.stack.cluster import Clusters, reachable, start
-from labcoat.stack.companions import CACHES, POOLERS, Companion
+from labcoat.stack.companions import CACHES, POOLERS
+from labcoat.stack.companions.base import Companion
 from labcoat.stack.components import DATABASES, WEB, adopt
 from labcoat.stack.limits import refuse_impossible
 from labcoat.stack.postgres import DEFAULT_PORT, data_directory, placeholders, socket_name

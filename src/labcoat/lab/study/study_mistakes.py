@@ -103,6 +103,8 @@ def find_contradictions(tables: Mapping[str, Any]) -> Iterator[Mistake]:
         yield from needs_of_database(app)
     if app is not None:
         yield from needs_of_caches(app, stack or {})
+    if stack is not None and not has_database(stack):
+        yield from needs_of_poolers(stack)
     if workload is not None:
         for key in ("setup", "requests"):
             requests = workload.get(key)
@@ -136,8 +138,6 @@ def contradictions_of_stack(stack: Mapping[str, Any], app: Mapping[str, Any]) ->
             if interface.value in app and interface not in PLACES[name].serves:
                 message = f"{name} cannot serve an app of kind {interface.value}"
                 yield Mistake(("stack", name), message)
-    if "pgbouncer" in stack and not has_database(stack):
-        yield Mistake(("stack", "pgbouncer"), "needs a database behind it: postgres = true")
     for name, value in stack.items():
         if name in PLACES:
             yield from contradictions_of_settings(name, value)
@@ -181,6 +181,12 @@ def needs_of_caches(app: Mapping[str, Any], stack: Mapping[str, Any]) -> Iterato
             if each in CACHES and cache not in stack:
                 message = f"{{{each}}} needs {cache} in [stack]: {cache} = true"
                 yield Mistake(("app", "env", name), message)
+
+
+def needs_of_poolers(stack: Mapping[str, Any]) -> Iterator[Mistake]:
+    for name in stack:
+        if is_at(name, Role.POOLER):
+            yield Mistake(("stack", name), "needs a database behind it: postgres = true")
 
 
 def needs_of_captures(workload: Mapping[str, Any]) -> Iterator[Mistake]:

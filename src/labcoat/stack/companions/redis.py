@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, Self
@@ -159,7 +159,7 @@ class Redis:
     def _password(self) -> str:
         return str(self.origin_level("requirepass") or "")
 
-    def _moves(self, said: frozenset[str] | set[str], wiring: Wiring) -> dict[str, str]:
+    def _moves(self, said: Collection[str], wiring: Wiring) -> dict[str, str]:
         """Directives that the sandbox settles."""
         listen = wiring.listen
         moves = {
