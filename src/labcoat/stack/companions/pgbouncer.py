@@ -60,7 +60,7 @@ class PgBouncer:
 
     name: ClassVar[str] = "pgbouncer"
     speaks: ClassVar[tuple[Speaks, ...]] = (Speaks.POSTGRES,)
-    origin: UserFile = field(repr=False)
+    origin: UserFile
     given: Given = field(default_factory=Given, repr=False)
 
     @classmethod

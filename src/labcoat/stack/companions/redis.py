@@ -51,7 +51,7 @@ class Redis:
 
     name: ClassVar[str] = "redis"
     speaks: ClassVar[tuple[Speaks, ...]] = (Speaks.REDIS,)
-    origin: UserFile = field(repr=False)
+    origin: UserFile
     given: Given = field(default_factory=Given, repr=False)
 
     @classmethod
