@@ -99,6 +99,61 @@ class TestPostgres(ComponentContract):
         return Variant.of({"postgres.shared_buffers": "plenty"})
 
 
+class TestRedis(ComponentContract):
+    name = "redis"
+    listens: ClassVar[Endpoint] = Endpoint(speaks=Speaks.REDIS, port=12345)
+
+    def study(self, folder: Path) -> Study:
+        file = folder / "redis.conf"
+        file.write_text(
+            "# ours\nbind 0.0.0.0\nport 6379\nmaxclients 50\ndaemonize yes\n"
+            'requirepass "a b"\nsave 60 1\nreplicaof 10.0.0.1 6379\n'
+        )
+        stack = (ComponentSpec(name="gunicorn"), ComponentSpec(name="redis", file=file))
+        return tiny_study(folder, stack, env={"REDIS_URL": "{redis.url}/1"})
+
+    def nonsense(self) -> Variant:
+        return Variant.of({"redis.maxmemory": "plenty"})
+
+
+class TestMemcached(ComponentContract):
+    name = "memcached"
+    listens: ClassVar[Endpoint] = Endpoint(speaks=Speaks.MEMCACHED, port=12345)
+
+    def study(self, folder: Path) -> Study:
+        file = folder / "memcached.conf"
+        file.write_text("-d\nlogfile /var/log/memcached.log\n-m 16\n-p 11211\n-u memcache\n-t 1\n")
+        stack = (ComponentSpec(name="gunicorn"), ComponentSpec(name="memcached", file=file))
+        return tiny_study(folder, stack, env={"CACHE": "{memcached.address}"})
+
+    def nonsense(self) -> Variant:
+        return Variant.of({"memcached.threads": "many"})
+
+
+class TestPgBouncer(ComponentContract):
+    name = "pgbouncer"
+    listens: ClassVar[Endpoint] = Endpoint(speaks=Speaks.POSTGRES, port=12345)
+    passes_to: ClassVar[Endpoint | None] = Endpoint(speaks=Speaks.POSTGRES, port=12346)
+
+    def study(self, folder: Path) -> Study:
+        file = folder / "pgbouncer.ini"
+        file.write_text(
+            "[databases]\nshop = host=10.0.0.1 dbname=shop password='x y' pool_size=3\n\n"
+            "[pgbouncer]\nlisten_addr = *\nlisten_port = 6432\nauth_type = md5\n"
+            "auth_file = /etc/pgbouncer/userlist.txt\nlogfile = /var/log/pgbouncer.log\n"
+            "pool_mode = transaction\ndefault_pool_size = 5\n"
+        )
+        names = ("gunicorn", "pgbouncer", "postgres")
+        return tiny_study(
+            folder,
+            tuple(ComponentSpec(name=n, file=file if n == "pgbouncer" else None) for n in names),
+            env={"DATABASE_URL": "{database.url}"},
+        )
+
+    def nonsense(self) -> Variant:
+        return Variant.of({"pgbouncer.pool_mode": "sometimes"})
+
+
 def test_every_component_has_a_contract() -> None:
     covered = {suite.name for suite in ComponentContract.__subclasses__()}
     assert {component.name for component in COMPONENTS} <= covered

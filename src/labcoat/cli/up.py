@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Mapping
+from itertools import cycle
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -80,7 +81,7 @@ def tell(standing: Standing, sandbox: Sandbox) -> None:
     where = target.url if target.uds is None else f"unix:{target.uds}"
     click.echo(f"{click.style(where, bold=True)}  (Ctrl-C takes it down)")
     click.echo(f"sandbox {sandbox.root}")
-    for layer, colour in zip(standing.layers, COLOURS, strict=False):
+    for layer, colour in zip(standing.layers, cycle(COLOURS), strict=False):
         name = click.style(f"{layer.name} {layer.located.version}", fg=colour, bold=True)
         click.echo(f"\n{name}  pid {layer.process.pid}, {layer.wiring.listen.address}")
         click.echo(f"  program  {layer.located.argv[0]} ({layer.located.source})")
@@ -120,7 +121,7 @@ class Follower:
 
     def show(self) -> None:
         """Print every whole line that was written since the last call."""
-        for layer, colour in zip(self.standing.layers, COLOURS, strict=False):
+        for layer, colour in zip(self.standing.layers, cycle(COLOURS), strict=False):
             prefix = click.style(f"{layer.name:>8} |", fg=colour)
             for path in sorted(layer.wiring.directory.glob("*.log")):
                 for line in self.lines(path):

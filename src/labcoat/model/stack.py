@@ -14,6 +14,8 @@ class Speaks(Enum):
     HTTPS = "https"
     UWSGI = "uwsgi"
     POSTGRES = "postgres"
+    REDIS = "redis"
+    MEMCACHED = "memcached"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

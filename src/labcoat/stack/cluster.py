@@ -14,6 +14,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Callable, Collection, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -49,7 +50,8 @@ _NOT_BETWEEN = (errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP)
 class Clusters:
     """Makes and clones the template of one study.
 
-    ``env``: the environment for the seed, given the placeholders' values and a folder.
+    ``beside``: what stands beside the database while it is seeded, and what the placeholders of
+    that mean.
     """
 
     host: Host
@@ -58,6 +60,7 @@ class Clusters:
     app: App
     cache: Path
     ready_timeout_s: float
+    beside: Callable[[], AbstractContextManager[Mapping[str, str]]]
 
     def clone(self, target: Path) -> None:
         """Put a fresh copy of the template at ``target``, for Postgres' own user.
@@ -136,9 +139,11 @@ class Clusters:
         )  # fmt: skip
         try:
             create_database(listen)
-            Seeding(host=self.host, sandbox=self.sandbox, located=self.located, app=self.app).fill(
-                listen
+            seeding = Seeding(
+                host=self.host, sandbox=self.sandbox, located=self.located, app=self.app
             )
+            with self.beside() if self.app.seed else nullcontext({}) as values:
+                seeding.fill(listen, values)
         finally:
             self.sandbox.stop(process)
         if process.status() != 0:

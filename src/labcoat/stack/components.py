@@ -8,13 +8,21 @@ from labcoat.errors import RenderError
 from labcoat.model.stack import Endpoint
 from labcoat.model.study import Study
 from labcoat.stack.base import Component
+from labcoat.stack.companions import COMPANIONS
 from labcoat.stack.nginx import Nginx
 from labcoat.stack.postgres import Postgres
 from labcoat.stack.servers import SERVERS
 
 WEB: tuple[type[Component], ...] = (Nginx,)
 DATABASES: tuple[type[Component], ...] = (Postgres,)
-COMPONENTS: tuple[type[Component], ...] = (*WEB, *SERVERS, *DATABASES)
+# Front to back; a stack has at most one of each group.
+GROUPS: tuple[tuple[type[Component], ...], ...] = (
+    WEB,
+    SERVERS,
+    *((companion,) for companion in COMPANIONS),
+    DATABASES,
+)
+COMPONENTS: tuple[type[Component], ...] = (*WEB, *SERVERS, *COMPANIONS, *DATABASES)
 
 
 def adopt(study: Study) -> Mapping[str, Component]:
@@ -26,7 +34,9 @@ def adopt(study: Study) -> Mapping[str, Component]:
     kinds = {component.name: component for component in COMPONENTS}
     order = [_rank(spec.name, study) for spec in study.components]
     if order != sorted(order) or len(set(order)) != len(order):
-        raise _wrong(study, "a stack is: web server, app server, database; at most one of each")
+        raise _wrong(
+            study, "a stack is: web server, app server, companions, database; at most one of each"
+        )
     if 1 not in order:
         names = ", ".join(server.name for server in SERVERS)
         raise _wrong(study, f"a stack needs an app server: {names}")
@@ -39,7 +49,7 @@ def adopt(study: Study) -> Mapping[str, Component]:
 
 
 def _rank(name: str, study: Study) -> int:
-    for rank, group in enumerate((WEB, SERVERS, DATABASES)):
+    for rank, group in enumerate(GROUPS):
         if name in {component.name for component in group}:
             return rank
     known = ", ".join(component.name for component in COMPONENTS)

@@ -17,7 +17,7 @@ INHERITED = (
     "SSL_CERT_FILE", "TZ",
 )  # fmt: skip
 SHORTEST_SECRET = 4
-FILLED = frozenset({"database"})
+FILLED = frozenset({"database", "memcached", "redis"})
 """Components whose placeholders must be filled; other braces are the app's own."""
 
 _PASSWORD = re.compile(r"://[^\s/:@]*:([^\s@]+)@")

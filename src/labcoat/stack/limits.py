@@ -70,11 +70,18 @@ def _nginx(components: Mapping[str, Component], variant: Variant, facts: Facts) 
 
 
 def _connections(components: Mapping[str, Component], variant: Variant, app: App) -> Iterator[str]:
-    """Each worker needs one connection at the least; a pool needs its size in each."""
+    """Each worker needs one connection at the least; a pool needs its size in each.
+
+    A pooler takes them in the database's place, as many as its own limit allows.
+    """
     if "postgres" not in components:
         return
-    level = _level(components["postgres"], "max_connections", variant)
-    room = (_number(level) or MAX_CONNECTIONS) - RESERVED
+    name_of_limit, kept = "postgres.max_connections", RESERVED
+    if "pgbouncer" in components:
+        name_of_limit, kept = "pgbouncer.max_client_conn", 0
+    taker, _, limit = name_of_limit.partition(".")
+    level = _level(components[taker], limit, variant)
+    room = (_number(level) or MAX_CONNECTIONS) - kept
     for name, directive in WORKERS.items():
         if name not in components:
             continue
@@ -88,7 +95,7 @@ def _connections(components: Mapping[str, Component], variant: Variant, app: App
             each = "" if said is None else f" with a pool of {said} in each"
             yield (
                 f"{name}.{directive} = {workers or 1}{each} needs {needed} connections or more, and"
-                f" postgres.max_connections leaves {room}"
+                f" {name_of_limit} leaves {room}"
             )
 
 

@@ -306,14 +306,14 @@ def answers(listen: Endpoint, database: str) -> bool:
         return False
 
 
-def placeholders(listen: Endpoint) -> dict[str, str]:
+def placeholders(listen: Endpoint, database: str = DATABASE) -> dict[str, str]:
     """What ``{database.…}`` means in the app's environment."""
     port = listen.port if listen.path is None else int(listen.path.name.rpartition(".")[2])
     return {
-        "database.url": dsn(listen),
-        "database.location": location(listen),
+        "database.url": dsn(listen, database),
+        "database.location": location(listen, database),
         "database.host": listen.host if listen.path is None else str(listen.path.parent),
         "database.port": str(port),
-        "database.name": DATABASE,
+        "database.name": database,
         "database.user": USER,
     }

@@ -8,7 +8,7 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -29,6 +29,8 @@ from labcoat.stack.base import Component, Rendered, Wiring
 from labcoat.stack.binaries import PROGRAMS, Located, app_python, locate
 from labcoat.stack.blame import way_out_of
 from labcoat.stack.cluster import Clusters, reachable, start
+from labcoat.stack.companions import CACHES, POOLERS
+from labcoat.stack.companions.base import Companion
 from labcoat.stack.components import DATABASES, WEB, adopt
 from labcoat.stack.limits import refuse_impossible
 from labcoat.stack.postgres import DEFAULT_PORT, data_directory, placeholders, socket_name
@@ -41,6 +43,8 @@ __all__ = ["Layer", "Rig", "Standing"]
 
 _WEB = frozenset(component.name for component in WEB)
 _DATABASES = frozenset(component.name for component in DATABASES)
+_CACHES = frozenset(component.name for component in CACHES)
+_POOLERS = frozenset(component.name for component in POOLERS)
 _PYTHON = frozenset(program.name for program in PROGRAMS if program.is_python)
 _POLL_S = 0.05
 _TRY_S = 2.0
@@ -168,6 +172,10 @@ class Rig:
             if name in _DATABASES:
                 layer = self._database(arm, variant, own=own_database)
                 values |= placeholders(layer.wiring.listen)
+            elif isinstance(component, Companion):
+                behind = layers[-1].wiring.listen if name in _POOLERS and layers else None
+                layer = self._companion(arm, component, variant, upstream=behind)
+                values |= component.placeholders(layer.wiring.listen)
             else:
                 app_env = app_env or environment.filled(app, values)
                 upstream = layers[-1].wiring.listen if name in _WEB else None
@@ -282,15 +290,9 @@ class Rig:
         self._booted += 1
         name = f"{arm if own else 'shared'}-{component.name}-{self._booted}"
         directory = self.sandbox.directory(name, unprivileged=True)
-        kind = component.origin_endpoints()[0]
-        if kind.path is None:
-            listen = self.sandbox.endpoint(Speaks.POSTGRES, unix=False, name="db")
-        else:
-            folder = self.sandbox.directory(f"d{self._booted}", unprivileged=True)
-            listen = Endpoint(speaks=Speaks.POSTGRES, path=folder / socket_name(DEFAULT_PORT))
         wiring = Wiring(
             directory=directory,
-            listen=listen,
+            listen=self._place_of(component),
             upstream=None,
             binary=located.argv,
             app=self.study.app,
@@ -305,6 +307,53 @@ class Rig:
             self._shared = layer
         return layer
 
+    def _companion(
+        self, arm: str, component: Component, variant: Variant, *, upstream: Endpoint | None
+    ) -> Layer:
+        """A companion of the arm's own: what one arm writes there must not answer the other."""
+        located = self.located(component.name)
+        self._booted += 1
+        name = f"{arm}-{component.name}-{self._booted}"
+        directory = self.sandbox.directory(name, unprivileged=True)
+        wiring = Wiring(
+            directory=directory,
+            listen=self._place_of(component),
+            upstream=upstream,
+            binary=located.argv,
+            app=self.study.app,
+            env=environment.base(self.study.app, directory),
+            build=located.build,
+        )
+        rendered = component.render(variant, wiring)
+        return self._start(component, wiring, rendered, located, cwd=directory)
+
+    def _place_of(self, component: Component) -> Endpoint:
+        """Where what is never root may listen, of the kind that the user's own file says."""
+        kind = component.origin_endpoints()[0]
+        if kind.path is None:
+            return self.sandbox.endpoint(kind.speaks, unix=False, name=component.name)
+        folder = self.sandbox.directory(f"d{self._booted}", unprivileged=True)
+        is_postgres = kind.speaks is Speaks.POSTGRES
+        name = socket_name(DEFAULT_PORT) if is_postgres else component.name
+        return Endpoint(speaks=kind.speaks, path=folder / name)
+
+    @contextlib.contextmanager
+    def _beside_seed(self) -> Iterator[Mapping[str, str]]:
+        """Caches for the steps of a seed, and what their placeholders mean.
+
+        They go with what was written there: each arm's own begin empty.
+        """
+        values: dict[str, str] = {}
+        layers: list[Layer] = []
+        try:
+            for name, component in self.components.items():
+                if name in _CACHES and isinstance(component, Companion):
+                    layers.append(self._companion("seed", component, ORIGIN, upstream=None))
+                    values |= component.placeholders(layers[-1].wiring.listen)
+            yield values
+        finally:
+            self._take_down(layers)
+
     def _clusters(self, located: Located) -> Clusters:
         return Clusters(
             host=self.host,
@@ -313,6 +362,7 @@ class Rig:
             app=self.study.app,
             cache=self.study.root / ".labcoat" / "cache",
             ready_timeout_s=self.study.ready_timeout_s,
+            beside=self._beside_seed,
         )
 
     def _start(

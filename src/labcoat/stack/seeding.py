@@ -10,7 +10,7 @@ import gzip
 import hashlib
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,9 +45,12 @@ class Seeding:
     located: Located
     app: App
 
-    def fill(self, listen: Endpoint) -> None:
-        """Every step, in order. Raises: StackError with the last words of the one that failed."""
-        values = {**placeholders(listen), "python": str(self.app.python)}
+    def fill(self, listen: Endpoint, beside: Mapping[str, str]) -> None:
+        """Every step, in order. ``beside``: what further placeholders mean.
+
+        Raises: StackError with the last words of the one that failed.
+        """
+        values = {**beside, **placeholders(listen), "python": str(self.app.python)}
         folder = self.sandbox.directory("seed")
         env = {**environment.base(self.app, folder), **environment.filled(self.app, values)}
         for step in self.app.seed:

@@ -304,6 +304,9 @@ EDITED: Mapping[str, str] = {
     "granian": "workers",
     "uvicorn": "workers",
     "postgres": "max_worker_processes",
+    "redis": "maxclients",
+    "memcached": "threads",
+    "pgbouncer": "default_pool_size",
     "simulated": "anything",
 }
 """A directive of each component that takes a whole number, to edit its files with."""

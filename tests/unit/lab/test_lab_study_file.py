@@ -190,9 +190,14 @@ WRONG: list[tuple[str, str, str]] = [
      "app.env.A B: 'A B' cannot be the name of an environment variable"),
     ("app", "env = { A = '{env:NO_SUCH_VARIABLE}' }",
      "app.env.A: {{env:NO_SUCH_VARIABLE}}: the variable NO_SUCH_VARIABLE is not set here"),
-    ("app", "env = { A = '{redis.url}' }", "app.env.A: unknown placeholder {{redis.url}}; known are "
+    ("app", "env = { A = '{mongo.url}' }", "app.env.A: unknown placeholder {{mongo.url}}; known are "
      "{{database.url}}, {{database.location}}, {{database.host}}, {{database.port}}, "
-     "{{database.name}}, {{database.user}}, {{env:NAME}}"),
+     "{{database.name}}, {{database.user}}, {{redis.url}}, {{redis.host}}, {{redis.port}}, "
+     "{{memcached.address}}, {{memcached.host}}, {{memcached.port}}, {{env:NAME}}"),
+    ("app", "env = { A = '{redis.url}/1' }",
+     "app.env.A: {{redis.url}} needs redis in [stack]: redis = true"),
+    ("stack", "pgbouncer = true",
+     "stack.pgbouncer: needs a database behind it: postgres = true"),
     ("app", 'env = { A = "\\u0000" }',
      "app.env.A: an environment variable cannot hold a NUL character"),
     ("app", "seed = ['{pyton}']", "app.seed[0]: unknown placeholder {{pyton}}; known are {{python}} "
@@ -202,7 +207,7 @@ WRONG: list[tuple[str, str, str]] = [
     ("app", "env = 'x'", "app.env: expected a table, got a string"),
     ("app", "seed = ['x']", "app.seed: fills a database, and [stack] names none (postgres)"),
     ("stack", "ngnix = true", 'stack.ngnix: unknown component; did you mean "nginx"?; known are '
-     "nginx, uwsgi, gunicorn, granian, uvicorn, postgres"),
+     "nginx, uwsgi, gunicorn, granian, uvicorn, redis, memcached, pgbouncer, postgres"),
     ("stack", "uwsgi = true", "stack.uwsgi: a second app server beside gunicorn; keep one"),
     ("stack", "nginx = 'no.conf'", "stack.nginx: there is no file {root}/no.conf"),
     ("stack", "nginx = 'code'", "stack.nginx: {root}/code is not a file"),

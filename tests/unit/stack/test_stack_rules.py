@@ -49,6 +49,8 @@ NGINX = "events {}\nhttp { server { listen 80; location / { proxy_pass http://x:
         (("gunicorn", "postgres"), {"gunicorn.workers": 20, "app.pool": 5}, "needs 100 connections"),
         (("gunicorn", "postgres"), {"gunicorn.workers": 20, "app.pool": 5, "postgres.max_connections": 200}, None),
         (("gunicorn",), {"gunicorn.workers": 500}, None),
+        (("gunicorn", "pgbouncer", "postgres"), {"gunicorn.workers": 100}, None),
+        (("gunicorn", "pgbouncer", "postgres"), {"gunicorn.workers": 101}, "pgbouncer.max_client_conn leaves 100"),
         (("gunicorn",), {"gunicorn.backlog": "many"}, None),
     ],
 )  # fmt: skip
@@ -98,7 +100,7 @@ def test_every_impossible_level_is_told_at_once(tmp_path: Path) -> None:
     [
         (("nginx",), "needs an app server"),
         (("gunicorn", "uwsgi"), "at most one of each"),
-        (("postgres", "gunicorn"), "web server, app server, database"),
+        (("postgres", "gunicorn"), "web server, app server, companions, database"),
         (("apache", "gunicorn"), "no component 'apache'"),
         ((), "needs an app server"),
     ],

@@ -33,8 +33,12 @@ from labcoat.lab.trial.workbench import Workbench
 from labcoat.load.base import LoadGenerator
 from labcoat.model.baseline import Baseline
 from labcoat.model.study import Study
+from labcoat.stack.companions import COMPANIONS
+from labcoat.stack.components import DATABASES
 from labcoat.stack.rig import Rig
 from labcoat.stack.standing import Standing
+
+BEHIND = frozenset(component.name for component in (*COMPANIONS, *DATABASES))
 
 
 def measure_baseline(
@@ -124,10 +128,10 @@ def calls_of(
     costs what the machine's cores must give for it when they are all busy.
     """
     bench.tell(PhaseStarted(name="ceiling", expected_s=2 * call_s + 4.0))
-    database = next((each.process for each in standing.layers if each.name == "postgres"), None)
+    behind = [each.process for each in standing.layers if each.name in BEHIND]
     cpus = sorted(os.sched_getaffinity(0))
     alone, together = (
-        measure_calls(sandbox, bench.study, standing.app_env, database, cpus=group, seconds=call_s)
+        measure_calls(sandbox, bench.study, standing.app_env, behind, cpus=group, seconds=call_s)
         for group in (cpus[:1], cpus)
     )
     bench.tell(

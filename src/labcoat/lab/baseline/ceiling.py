@@ -86,17 +86,18 @@ def measure_calls(
     sandbox: Sandbox,
     study: Study,
     env: Mapping[str, str],
-    database: Process | None,
+    behind: Sequence[Process],
     *,
     cpus: Sequence[int],
     seconds: float,
 ) -> CallCost:
     """Call the app in one process pinned to each of these CPUs, all at once.
 
+    ``behind``: what the app asks, whose CPU counts too.
     Raises: StackError with the app's own last lines if it does not load or a call raises.
     """
     probes = [_start_probe(sandbox, study, env, cpu, seconds) for cpu in cpus]
-    before = database.counters().cpu_s if database is not None else 0.0
+    before = sum(each.counters().cpu_s for each in behind)
     for folder, _ in probes:
         sandbox.write(folder / "go", "")
     deadline = time.monotonic() + 3 * seconds + study.request_timeout_s
@@ -108,7 +109,7 @@ def measure_calls(
                 way_out="see whether the app needs its server (a worker's hook, a thread)",
             )
         time.sleep(0.02)
-    after = database.counters().cpu_s if database is not None else 0.0
+    after = sum(each.counters().cpu_s for each in behind)
     results = [_result(study, folder, process) for folder, process in probes]
     for _, process in probes:
         sandbox.stop(process)

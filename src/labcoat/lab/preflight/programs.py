@@ -13,7 +13,7 @@ from labcoat.stack.binaries import PROGRAMS, locate
 
 
 def find_programs(host: Host, study: Study | None) -> tuple[ProgramFound, ...]:
-    """Every program that labcoat can start: found, or how to get it.
+    """Every program that labcoat can start: found, or how to get it; companions where wanted.
 
     With a study its app's interpreter is asked and its components are wanted; without one,
     labcoat's own interpreter.
@@ -23,6 +23,8 @@ def find_programs(host: Host, study: Study | None) -> tuple[ProgramFound, ...]:
     found: list[ProgramFound] = []
     for program in PROGRAMS:
         is_wanted = program.name in named
+        if program.is_optional and not is_wanted:
+            continue
         try:
             located = locate(program.name, app=app, host=host, named=named.get(program.name))
         except LabcoatError as error:

@@ -213,7 +213,7 @@ def build(form: StudyForm, file: Path, workload_root: Path) -> Study:
         components=tuple(
             build_component(name, component, root)
             for name, component in sorted(
-                form.stack.items(), key=lambda item: PLACES[item[0]].role.value
+                form.stack.items(), key=lambda item: tuple(PLACES).index(item[0])
             )
         ),
         workload=build_workload(form.workload, workload_root),

@@ -36,6 +36,10 @@ PLACEHOLDER = re.compile(r"\{(env:\w*|[A-Za-z_]+\.[A-Za-z_.]+)\}")
 _CAPTURE_NAME = re.compile(r"[A-Za-z_][\w-]*", re.ASCII)
 _SEED_PLACEHOLDER = re.compile(r"\{([A-Za-z_][\w.]*)\}")
 DATABASE = tuple(f"database.{part}" for part in ("url", "location", "host", "port", "name", "user"))
+CACHES = (
+    *(f"redis.{part}" for part in ("url", "host", "port")),
+    *(f"memcached.{part}" for part in ("address", "host", "port")),
+)
 DUMPS = (".sql", ".sql.gz", ".dump", ".pgdump", ".backup", ".tar", ".dir")
 MAX_BODY_BYTES = 16 * 1024 * 1024
 
@@ -126,8 +130,8 @@ def is_env_value(value: str) -> str:
         if kind == "env":
             if variable not in os.environ:
                 raise wrong(f"{{env:{variable}}}: the variable {variable} is not set here")
-        elif name not in DATABASE:
-            known = ", ".join(f"{{{one}}}" for one in (*DATABASE, "env:NAME"))
+        elif name not in (*DATABASE, *CACHES):
+            known = ", ".join(f"{{{one}}}" for one in (*DATABASE, *CACHES, "env:NAME"))
             raise wrong(f"unknown placeholder {{{name}}}; known are {known}")
     if "\0" in value:
         raise wrong("an environment variable cannot hold a NUL character")
@@ -337,7 +341,8 @@ class AppForm(Form):
         description=(
             "The app's environment. `{database.url}` becomes the database's URL (its parts are "
             "`{database.host}`, `.port`, `.name`, `.user`, and `.location`, the URL after its "
-            "scheme), `{env:NAME}` the variable NAME of your own environment (for secrets)."
+            "scheme), `{redis.url}` and `{memcached.address}` lead to these (`.host` and `.port` "
+            "too), `{env:NAME}` the variable NAME of your own environment (for secrets)."
         ),
     )
     env_file: Annotated[

@@ -13,7 +13,13 @@ from typing import Any, get_args
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
-from labcoat.lab.study.study_form import DATABASE, PLACEHOLDER, ComponentForm, StudyForm
+from labcoat.lab.study.study_form import (
+    CACHES,
+    DATABASE,
+    PLACEHOLDER,
+    ComponentForm,
+    StudyForm,
+)
 from labcoat.lab.study.toml_lines import KeyPath
 from labcoat.model.study import Interface
 from labcoat.stack.edit.command import is_command_file
@@ -26,7 +32,9 @@ class Role(Enum):
 
     WEB = 0
     SERVER = 1
-    DATABASE = 2
+    CACHE = 2
+    POOLER = 3
+    DATABASE = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +53,9 @@ PLACES: Mapping[str, Place] = {
     "gunicorn": Place(role=Role.SERVER, serves=(Interface.WSGI, Interface.ASGI)),
     "granian": Place(role=Role.SERVER, serves=(Interface.WSGI, Interface.ASGI), has_settings=False),
     "uvicorn": Place(role=Role.SERVER, serves=(Interface.ASGI,), has_settings=False),
+    "redis": Place(role=Role.CACHE),
+    "memcached": Place(role=Role.CACHE),
+    "pgbouncer": Place(role=Role.POOLER),
     "postgres": Place(role=Role.DATABASE),
 }
 
@@ -90,6 +101,10 @@ def find_contradictions(tables: Mapping[str, Any]) -> Iterator[Mistake]:
         yield from contradictions_of_stack(stack, app or {})
     if app is not None and not has_database(stack or {}):
         yield from needs_of_database(app)
+    if app is not None:
+        yield from needs_of_caches(app, stack or {})
+    if stack is not None and not has_database(stack):
+        yield from needs_of_poolers(stack)
     if workload is not None:
         for key in ("setup", "requests"):
             requests = workload.get(key)
@@ -156,6 +171,22 @@ def needs_of_database(app: Mapping[str, Any]) -> Iterator[Mistake]:
                 yield Mistake(("app", "env", name), f"{{{each}}} needs a database in [stack]")
     if "seed" in app:
         yield Mistake(("app", "seed"), "fills a database, and [stack] names none (postgres)")
+
+
+def needs_of_caches(app: Mapping[str, Any], stack: Mapping[str, Any]) -> Iterator[Mistake]:
+    env = app.get("env")
+    for name, value in env.items() if isinstance(env, dict) else ():
+        for each in PLACEHOLDER.findall(value) if isinstance(value, str) else ():
+            cache = each.partition(".")[0]
+            if each in CACHES and cache not in stack:
+                message = f"{{{each}}} needs {cache} in [stack]: {cache} = true"
+                yield Mistake(("app", "env", name), message)
+
+
+def needs_of_poolers(stack: Mapping[str, Any]) -> Iterator[Mistake]:
+    for name in stack:
+        if is_at(name, Role.POOLER):
+            yield Mistake(("stack", name), "needs a database behind it: postgres = true")
 
 
 def needs_of_captures(workload: Mapping[str, Any]) -> Iterator[Mistake]:
