@@ -35,8 +35,8 @@ class Checked:
 def text_of(checked: Checked) -> str:
     """``LABCOAT STATUS - text|perfdata``, then the long text."""
     first = f"LABCOAT {checked.status.name} - {_plain(_headline(checked))}"
-    data = " ".join(perfdata(checked))
-    lines = [f"{first}|{data}"]
+    items = " ".join(perfdata(checked))
+    lines = [f"{first}|{items}"]
     lines += [f"UNKNOWN   {_plain(t.what)}; way out: {_plain(t.way_out)}" for t in checked.troubles]
     rows = sorted(checked.rows, key=lambda row: _GRAVITY.index(row.status))
     lines += [f"{row.status.name:<9} {_plain(row.text)}" for row in rows]
