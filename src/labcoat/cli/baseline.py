@@ -64,8 +64,8 @@ def command(
         pace = replace(pace, epochs=epochs)
     budgets_s = BUDGETS_S if budget_s is None else tuple(sorted({*BUDGETS_S, budget_s}))
     with (
-        measuring_alone(study),
         Journal.open(study.root / ".labcoat" / "journal.db") as journal,
+        measuring_alone(study),
         Generator() as generator,
         LiveView(total_s=pace.total_s(len(sweep_levels(study.users)))) as view,
     ):

@@ -121,8 +121,8 @@ def command(  # noqa: PLR0913 one argument per flag
     )
     try:
         with (
-            measuring_alone(study),
             Journal.open(study.root / ".labcoat" / "journal.db") as journal,
+            measuring_alone(study),
             Generator() as generator,
             LiveView(total_s=budget_s) as view,
         ):

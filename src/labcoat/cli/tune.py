@@ -107,8 +107,8 @@ def command(  # noqa: PLR0913 one argument per flag
         slice_s = 0.5 if budget_s < SHORT_S else 1.0
     try:
         with (
-            measuring_alone(study),
             Journal.open(study.root / ".labcoat" / "journal.db") as journal,
+            measuring_alone(study),
             Generator() as generator,
             LiveView(total_s=budget_s) as view,
             finishing() as stops,
