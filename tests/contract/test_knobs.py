@@ -5,7 +5,8 @@ from typing import ClassVar
 
 from labcoat.knobs import KNOBS
 from labcoat.model.knob import MILD, Knob, Safety
-from labcoat.stack.components import COMPANIONS, COMPONENTS
+from labcoat.stack.companions import COMPANIONS
+from labcoat.stack.components import COMPONENTS
 from labcoat.stack.limits import OTHERS
 from labcoat.stack.runtime import NAME
 from labcoat.testing.knobs import KnobContract
