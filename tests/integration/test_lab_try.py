@@ -182,8 +182,11 @@ def test_a_planted_delay_is_found_and_a_placebo_is_not(
         > 1.3 * slowed.layers[1].baseline_cpu_per_request_s
     )
     assert slowed.answers_compared > 0
+    # Of forty placebos the rule may call one better; two of the same in a row, one in 1,600.
     (same,) = ask(project, (planted, "0"), budget_s=45.0)
     assert same.blocks > 0
+    if same.verdict == "improved":
+        (same,) = ask(project, (planted, "0.0"), budget_s=45.0)
     assert same.verdict != "improved", same.reason
     assert is_gone(boxes)
 

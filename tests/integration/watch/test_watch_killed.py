@@ -40,7 +40,7 @@ def test_at_most_once_whenever_it_is_killed(tmp_path: Path) -> None:
     for written in journal.entries(kinds=[Kind.ATTEMPT, Kind.VERDICT]):
         entry = written.entry
         if entry.kind is Kind.VERDICT:
-            outcomes[entry.subject] = entry.body["outcome"]
+            outcomes[entry.subject] = (entry.body["outcome"], entry.body["note"])
         elif entry.body["phase"] == "intent":
             begun.add(entry.subject)
     starts = len(list(journal.entries(kinds=[Kind.STARTED])))
@@ -49,7 +49,12 @@ def test_at_most_once_whenever_it_is_killed(tmp_path: Path) -> None:
     assert starts > KILLS / 2, "it must have been at work when it was killed"
     assert len(begun) >= 5
     assert begun - set(outcomes) <= flying, seed  # every decision reaches its end
-    for attempt, outcome in outcomes.items():
-        expected = 0 if outcome == "never-started" else 1
-        assert lines[attempt] == expected, (seed, attempt, outcome)
+    for attempt, (outcome, note) in outcomes.items():
+        expected = {0} if outcome == "never-started" else {1}
+        if note == "interrupted":  # its shell was killed too, before its first line or after
+            expected = {0, 1}
+        assert lines[attempt] in expected, (seed, attempt, outcome, note)
+    # Some are not cut short, so that "at most once" is not shown by doing nothing.
+    whole = [note for _, note in outcomes.values() if note is None]
+    assert whole, (seed, outcomes)
     assert set(lines) <= {id_ for a in begun for id_ in (a, f"{a}.rollback")}
